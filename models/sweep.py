@@ -1,0 +1,68 @@
+"""Sweep: one policy at one cutoff, from claim to the count that says nothing is left."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, Integer, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, CreatedAt, Identifier
+
+__all__ = ["Heartbeat", "Sweep", "SweepStatus"]
+
+
+class SweepStatus(StrEnum):
+    """Where a sweep stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Sweep(Base):
+    """One policy at one cutoff. A tick is claimed by inserting its sweep: each tick has one at most.
+
+    Attributes:
+        tick: the instant of the cron that asked for it; NULL for a sweep triggered by hand.
+        as_of: the instant at which due is judged.
+        cutoff: the bound on the policy's event column that follows from `as_of`.
+        actor: who asked: `beat`, or the name given with a manual trigger.
+        due: accounts due when the first batch began; NULL before.
+        attempts: how often a batch of it met an error that was no outage.
+        failure: kind of the last such error; never its text, which may quote data.
+    """
+
+    __tablename__ = "sweeps"
+
+    id: Mapped[Identifier]
+    policy: Mapped[str]
+    tick: Mapped[datetime | None]
+    as_of: Mapped[datetime]
+    cutoff: Mapped[datetime]
+    actor: Mapped[str]
+    reason: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=SweepStatus.QUEUED)
+    due: Mapped[int | None]
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    failure: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("policy", "tick"),
+        CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),
+        CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status_known"),
+        CheckConstraint("(status IN ('done', 'failed')) = (ended_at IS NOT NULL)", name="ended_at_fits"),
+        Index(None, "status", postgresql_where=text("ended_at IS NULL")),
+    )
+
+
+class Heartbeat(Base):
+    """When a part of the machinery was last seen at work; one row each, overwritten."""
+
+    __tablename__ = "heartbeats"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]

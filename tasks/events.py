@@ -1,0 +1,10 @@
+"""Names of the events in the structured log; what varies is in their fields."""
+
+SWEEP_CLAIMED = "sweep.claimed"
+SWEEP_STARTED = "sweep.started"
+SWEEP_DONE = "sweep.done"
+SWEEP_FAILED = "sweep.failed"
+SWEEP_WOKEN = "sweep.woken"
+BATCH_COMMITTED = "batch.committed"
+BATCH_FAILED = "batch.failed"
+LATENESS_MEASURED = "lateness.measured"

@@ -1,0 +1,52 @@
+"""A person triggers a sweep by hand; who and why is part of it."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+from sqlalchemy import Engine
+
+from models import Policies, PolicyName
+from models.errors import Refused
+from tasks.base import MINUTELY, RetentionTask
+from tasks.rules.cutoff import Cutoff
+from tasks.statements.sweeps import insert_sweep
+from tasks.sweep import sweep
+from tasks.transaction import transaction
+
+__all__ = ["ALL", "request_sweeps", "run"]
+
+ALL = "all"
+
+
+@shared_task(bind=True, base=RetentionTask, name="retention.run")
+def run(self: RetentionTask, *, policy: str, actor: str, reason: str) -> None:
+    """Request a sweep of `policy`, or of both with `all`, and wake it."""
+    for sweep_id in request_sweeps(
+        self.runtime.engine, self.runtime.policies, policy=policy, actor=actor, reason=reason
+    ):
+        sweep.apply_async((sweep_id,), **MINUTELY)
+
+
+def request_sweeps(engine: Engine, policies: Policies, *, policy: str, actor: str, reason: str) -> list[int]:
+    """Insert a sweep as of now for each policy named, all or none; returns their ids.
+
+    Raises:
+        Refused: the policy is unknown, or actor or reason is blank.
+        Unavailable: the database did not answer.
+    """
+    known = [name.value for name in PolicyName]
+    if policy not in (*known, ALL):
+        raise Refused(f"there is no policy {policy!r}; give one of {', '.join(known)}, {ALL}")
+    given: dict[str, object] = {"actor": actor, "reason": reason}  # from a message, so of any type
+    for name, text in given.items():
+        if not isinstance(text, str) or not text.strip():
+            raise Refused(f"{name} is blank; a sweep by hand records who asked for it and why")
+    now = datetime.now(UTC)
+    chosen = [each.name for each in policies if policy in (each.name, ALL)]
+    with transaction(engine) as connection:
+        return [
+            connection.execute(
+                insert_sweep(Cutoff.of(policies, name, now), as_of=now, tick=None, actor=actor, reason=reason)
+            ).scalar_one()
+            for name in chosen
+        ]

@@ -1,0 +1,103 @@
+"""Sweeps: claiming ticks, starting, ending, and what is told about them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, case, func, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from models import Heartbeat, Receipt, Sweep, SweepStatus
+from tasks.rules.cutoff import Cutoff
+
+__all__ = [
+    "beat_heart",
+    "count_attempt",
+    "end_sweep",
+    "insert_sweep",
+    "select_open",
+    "select_sweeps",
+    "start_sweep",
+]
+
+
+def insert_sweep(
+    cutoff: Cutoff, *, as_of: datetime, tick: datetime | None, actor: str, reason: str
+) -> ReturningInsert[int]:
+    """Insert a queued sweep; returns its id, or no row where somebody has claimed that tick before.
+
+    The unique (policy, tick) makes a second beat, a redelivery and a retry harmless.
+    """
+    return (
+        insert(Sweep)
+        .values(policy=cutoff.policy, tick=tick, as_of=as_of, cutoff=cutoff.at, actor=actor, reason=reason)
+        .on_conflict_do_nothing(index_elements=["policy", "tick"])
+        .returning(Sweep.id)
+    )
+
+
+def start_sweep(sweep_id: int, *, due: int) -> ReturningUpdate[int]:
+    """Move a queued sweep to running; returns its id, or no row where it has started before."""
+    return (
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.QUEUED)
+        .values(status=SweepStatus.RUNNING, due=due, started_at=func.now())
+        .returning(Sweep.id)
+    )
+
+
+def end_sweep(sweep_id: int) -> ReturningUpdate[int]:
+    """Move a running sweep to done; returns its id, or no row where it has ended before."""
+    return (
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.RUNNING)
+        .values(status=SweepStatus.DONE, ended_at=func.now())
+        .returning(Sweep.id)
+    )
+
+
+def count_attempt(sweep_id: int, *, failure: str, most: int) -> ReturningUpdate[str]:
+    """Count a batch's failure against its sweep, which fails with the `most`-th; returns its status."""
+    spent = Sweep.attempts + 1 >= most
+    return (
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.ended_at.is_(None))
+        .values(
+            attempts=Sweep.attempts + 1,
+            failure=failure,
+            status=case((spent, SweepStatus.FAILED.value), else_=Sweep.status),
+            ended_at=case((spent, func.now())),
+        )
+        .returning(Sweep.status)
+    )
+
+
+def select_open(*, idle: timedelta) -> Select[int, str]:
+    """Select sweeps that have not ended and were last heard of more than `idle` ago: rows (id, status).
+
+    A sweep is heard of when it is created, when it starts and with each receipt.
+    """
+    last_receipt = select(func.max(Receipt.acted_at)).where(Receipt.sweep_id == Sweep.id).scalar_subquery()
+    heard = func.greatest(Sweep.created_at, Sweep.started_at, last_receipt)
+    return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), heard < func.now() - idle).order_by(Sweep.id)
+
+
+def select_sweeps(*, ids: list[int] | None = None, unended: bool = False, limit: int | None = None) -> Select[Any]:
+    """Select sweeps with their progress, newest first: every column of `sweeps`, then accounts and batches."""
+    progress = (
+        select(func.coalesce(func.sum(Receipt.accounts), 0).label("accounts"), func.count().label("batches"))
+        .where(Receipt.sweep_id == Sweep.id)
+        .lateral("progress")
+    )
+    rows = select(*Sweep.__table__.columns, progress.c.accounts, progress.c.batches).order_by(Sweep.id.desc())
+    if ids is not None:
+        rows = rows.where(Sweep.id.in_(ids))
+    if unended:
+        rows = rows.where(Sweep.ended_at.is_(None))
+    return rows if limit is None else rows.limit(limit)
+
+
+def beat_heart(source: str) -> Insert:
+    """Write down that `source` is at work now."""
+    seen = insert(Heartbeat).values(source=source, at=func.now())
+    return seen.on_conflict_do_update(index_elements=["source"], set_={"at": seen.excluded.at})

@@ -1,0 +1,76 @@
+"""One transaction with bounded patience, whose errors name no data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from models.errors import RetentionError, StatementError, Unavailable
+
+__all__ = ["named_errors", "transaction"]
+
+LOCK_PATIENCE = timedelta(seconds=5)
+STATEMENT_PATIENCE = timedelta(seconds=40)
+
+# Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
+# 55P03 is a lock that was not to be had, 25006 a server that is read-only for now.
+TRANSIENT = ("08", "40", "53", "57", "58", "55P03", "25006")
+
+
+@contextmanager
+def transaction(
+    engine: Engine, *, lock: timedelta = LOCK_PATIENCE, statement: timedelta = STATEMENT_PATIENCE
+) -> Iterator[Connection]:
+    """Open a transaction that commits when the block ends and rolls back when it raises.
+
+    Args:
+        engine: where to connect.
+        lock: longest wait for one lock.
+        statement: longest run of one statement.
+
+    Raises:
+        Unavailable: the database did not answer or asked to try again; nothing was changed, unless the
+            connection broke during the commit itself, when only looking can tell.
+        StatementError: the database refused a statement.
+    """
+    with named_errors(), engine.begin() as connection:
+        # Settings of the transaction, not of the connection: they also hold behind a connection pooler.
+        connection.execute(
+            select(
+                func.set_config("TimeZone", "UTC", True),
+                func.set_config("lock_timeout", _milliseconds(lock), True),
+                func.set_config("statement_timeout", _milliseconds(statement), True),
+                func.set_config("idle_in_transaction_session_timeout", _milliseconds(statement), True),
+            )
+        )
+        yield connection
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """Replace the driver's errors, which quote data, by ours, which name codes and objects."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _named(error) from None
+
+
+def _named(error: DBAPIError) -> RetentionError:
+    state = getattr(error.orig, "sqlstate", None)
+    diagnosis = getattr(error.orig, "diag", None)
+    if error.connection_invalidated or state is None or state.startswith(TRANSIENT):
+        code = f" (SQLSTATE {state})" if state else ""
+        return Unavailable(f"the database did not answer or asked to try again{code}; nothing was changed")
+    objects = [
+        f"{kind} {name}"
+        for kind in ("table", "column", "constraint")
+        if (name := getattr(diagnosis, f"{kind}_name", None))
+    ]
+    where = f" at {', '.join(objects)}" if objects else ""
+    return StatementError(f"the database refused a statement with SQLSTATE {state}{where}")
+
+
+def _milliseconds(patience: timedelta) -> str:
+    return str(round(patience.total_seconds() * 1000))

@@ -1,0 +1,1 @@
+"""What runs it: settings, the Celery application, the embedded servers, the command line. Decides nothing."""

@@ -1,0 +1,104 @@
+"""Connecting to the database, and comparing its schema with the one this program knows."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine
+
+from models import migrations
+from models.errors import InvalidConfiguration
+from tasks.transaction import named_errors, transaction
+
+__all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision"]
+
+CONNECT_SECONDS = 5
+
+
+def connect(url: str, *, pooled: bool = True) -> Engine:
+    """Return an engine for `url`, which libpq itself reads; it connects when first used.
+
+    Not pooled, it leaves no connection behind that a fork could inherit.
+    """
+
+    def open_connection() -> psycopg.Connection:
+        return psycopg.connect(url, connect_timeout=CONNECT_SECONDS, application_name="retention", keepalives_idle=30)
+
+    opening: Callable[[], psycopg.Connection] = open_connection
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=opening,
+        poolclass=QueuePool if pooled else NullPool,
+        pool_pre_ping=pooled,
+        # The second look under the locks needs a snapshot of its own, whatever the server's default is.
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+    )
+
+
+@cache
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+    return config
+
+
+def head_revision() -> str:
+    """Return the revision of the schema this program is written for."""
+    head = ScriptDirectory.from_config(_alembic()).get_current_head()
+    assert head is not None  # noqa: S101 - the package holds at least its first migration
+    return head
+
+
+def schema_revision(engine: Engine) -> str | None:
+    """Return the revision of the database's schema; None where it was never migrated."""
+    with transaction(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_schema(engine: Engine) -> None:
+    """Make sure that the database's schema is the one this program is written for.
+
+    Raises:
+        InvalidConfiguration: it is older, newer or missing.
+        Unavailable: the database did not answer.
+    """
+    revision, head = schema_revision(engine), head_revision()
+    if revision == head:
+        return
+    if revision is None:
+        raise InvalidConfiguration("the database has no schema yet; run `retention migrate`")
+    if _is_known(revision):
+        raise InvalidConfiguration(
+            f"the database's schema is at {revision}, this program needs {head}; run `retention migrate`"
+        )
+    raise InvalidConfiguration(
+        f"the database's schema is at {revision}, which this program (at {head}) does not know: "
+        "it was migrated by a newer one; upgrade this program"
+    )
+
+
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Bring the schema to head; returns the revisions before and after.
+
+    Raises:
+        InvalidConfiguration: the database was migrated by a newer program.
+        Unavailable: the database did not answer.
+    """
+    before = schema_revision(engine)
+    if before is not None and not _is_known(before):
+        check_schema(engine)
+    with named_errors(), engine.begin() as connection:
+        config = _alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, head_revision()
+
+
+def _is_known(revision: str) -> bool:
+    return revision in {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}

@@ -1,0 +1,12 @@
+"""Exit codes: what each branch of the error tree means to the caller of a process."""
+
+from models.errors import InvalidConfiguration, Refused, RetentionError, Unavailable, Unverified
+
+__all__ = ["exit_code"]
+
+EXITS: dict[type[RetentionError], int] = {Refused: 3, InvalidConfiguration: 4, Unavailable: 5, Unverified: 6}
+
+
+def exit_code(error: RetentionError) -> int:
+    """Return the exit code for an error: 3 refused, 4 configuration, 5 not reachable, 6 unverified, 1 a bug."""
+    return next((code for branch, code in EXITS.items() if isinstance(error, branch)), 1)

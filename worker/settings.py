@@ -1,0 +1,159 @@
+"""The settings: read once from the environment, checked, frozen."""
+
+import os
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models import CounterOnly, Policies, Purge
+from models.errors import InvalidConfiguration
+from tasks.rules.ticks import is_cron
+
+__all__ = ["Settings", "settings"]
+
+PREFIX = "RETENTION_"
+
+DATABASE_SHOULD = "a PostgreSQL URL, such as postgresql://user:password@host/database"
+BROKER_SHOULD = (
+    "a Redis URL: redis://…, redis+socket:///path, or rediss://… with ssl_cert_reqs=required, "
+    "without which the certificate is not verified"
+)
+
+
+def _database_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ValueError(DATABASE_SHOULD)
+    conninfo = f"postgresql://{rest}"
+    try:
+        conninfo_to_dict(conninfo)
+    except Exception as error:
+        raise ValueError(DATABASE_SHOULD) from error
+    return conninfo
+
+
+def _broker_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(BROKER_SHOULD) from error
+    verified = parse_qs(parts.query).get("ssl_cert_reqs") in (["required"], ["CERT_REQUIRED"])
+    usable = {
+        "redis": bool(parts.hostname),
+        "rediss": bool(parts.hostname) and verified,
+        "redis+socket": bool(parts.path),
+        "unix": bool(parts.path),
+    }
+    if not usable.get(parts.scheme):
+        raise ValueError(BROKER_SHOULD)
+    return url.replace("unix://", "redis+socket://", 1) if parts.scheme == "unix" else url
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("an IANA time zone, such as Asia/Tokyo")
+    return name
+
+
+def _cron(expression: str) -> str:
+    if not is_cron(expression):
+        raise ValueError("a cron of five fields, such as 10 0 * * *")
+    return expression
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class Settings(BaseSettings):
+    """Everything that a deployment may choose; each is the environment variable RETENTION_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    database_url: DatabaseUrl | None = Field(
+        None, description="PostgreSQL; unset: an embedded server under the var directory"
+    )
+    broker_url: BrokerUrl | None = Field(None, description="Redis; unset: an embedded server under the var directory")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "Asia/Tokyo", description="IANA name of the zone in which days are counted"
+    )
+    reactivation_days: int = Field(30, ge=0, le=3650, description="last day on which the owner can reactivate alone")
+    retention_years: int = Field(5, ge=1, le=100, description="calendar years from invalidation to deletion")
+    counter_only_cron: Cron = Field("10 0 * * *", description="when windows are closed, in that zone")
+    purge_cron: Cron = Field("30 0 * * *", description="when data is deleted, in that zone")
+    batch_accounts: int = Field(200, ge=1, le=10_000, description="most accounts in one transaction")
+    drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
+    var_directory: Path = Field(
+        Path(__file__).resolve().parents[1] / "var",
+        description="where embedded servers keep their data",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severe event that is logged"
+    )
+
+    @property
+    def policies(self) -> Policies:
+        """Both policies as configured."""
+        zone = ZoneInfo(self.timezone)
+        return Policies(
+            purge=Purge(years=self.retention_years, zone=zone, cron=self.purge_cron),
+            counter_only=CounterOnly(days=self.reactivation_days, zone=zone, cron=self.counter_only_cron),
+        )
+
+
+@cache
+def settings() -> Settings:
+    """Read the settings from the environment, once in a process.
+
+    Raises:
+        InvalidConfiguration: a variable is unknown, blank or not what it should be. The message names each
+            such variable and what it should hold; of a URL it never shows what it holds.
+    """
+    given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    wrong = [_unknown(name, known) for name in sorted(given.keys() - known)]
+    wrong += [
+        f"{name} is blank; unset it for the default"
+        for name, value in sorted(given.items())
+        if name in known and not value.strip()
+    ]
+    if wrong:
+        raise InvalidConfiguration("; ".join(wrong))
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidConfiguration("; ".join(map(_explain, error.errors()))) from None
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    meant = get_close_matches(name, known, n=1)
+    return f"{name} is not a known variable" + (f"; did you mean {meant[0]}?" if meant else "")
+
+
+def _explain(error: Any) -> str:
+    name = f"{PREFIX}{str(error['loc'][0]).upper()}"
+    should = error["ctx"]["error"] if error["type"] == "value_error" else _lower_first(error["msg"])
+    should = str(should).removeprefix("input should be ")
+    holds = _without_password(error["input"]) if name.endswith("_URL") else str(error["input"])
+    return f"{name} is {holds!r}; it should be {should}"
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "…"  # no URL: nothing tells which part of it is secret
+    credentials, at, place = rest.split("?")[0].rpartition("@")
+    return f"{scheme}://{'…@' if at or credentials else ''}{place}"
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
