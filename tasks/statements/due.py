@@ -29,6 +29,7 @@ __all__ = [
     "count_anomalous",
     "count_due",
     "count_held",
+    "count_holds",
     "due",
     "oldest_due",
 ]
@@ -81,6 +82,11 @@ def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None) -
 def count_held(cutoff: Cutoff, *, now: Instantish) -> Select[int]:
     """Count who would be due but for a hold: one row, one number."""
     return _count(_candidates(cutoff, now).where(held()))
+
+
+def count_holds() -> Select[int]:
+    """Count accounts with a hold that nobody has released: one row, one number."""
+    return select(func.count(Hold.account_id.distinct())).where(Hold.released_at.is_(None))
 
 
 def oldest_due(cutoff: Cutoff, *, now: Instantish) -> Select[datetime]:

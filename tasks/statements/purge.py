@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Delete, ForeignKey, Table, any_, delete, o
 from models import Account, Base
 from tasks.statements.claim import CLAIMED
 
-__all__ = ["purge_steps"]
+__all__ = ["owned_tables", "purge_steps"]
 
 
 @cache
@@ -17,7 +17,7 @@ def purge_steps() -> tuple[tuple[str, Delete], ...]:
 
     Derived from the metadata: whatever table refers to accounts, itself or through others, is in it.
     """
-    owned = _owned_tables()
+    owned = owned_tables()
     return tuple(
         (table.name, delete(table).where(_is_of_claimed(table, owned)))
         for table in reversed(Base.metadata.sorted_tables)
@@ -25,7 +25,8 @@ def purge_steps() -> tuple[tuple[str, Delete], ...]:
     )
 
 
-def _owned_tables() -> set[Table]:
+def owned_tables() -> set[Table]:
+    """Return `accounts` and every table whose rows are an account's."""
     owned = {Base.metadata.tables[Account.__tablename__]}
     for table in Base.metadata.sorted_tables:  # parents come first
         if any(key.column.table in owned for key in table.foreign_keys):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, case, func, select, update
+from sqlalchemy import BigInteger, Select, case, cast, func, select, true, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -16,6 +16,7 @@ __all__ = [
     "end_sweep",
     "insert_sweep",
     "select_open",
+    "select_rows",
     "select_sweeps",
     "start_sweep",
 ]
@@ -95,6 +96,19 @@ def select_sweeps(*, ids: list[int] | None = None, unended: bool = False, limit:
     if unended:
         rows = rows.where(Sweep.ended_at.is_(None))
     return rows if limit is None else rows.limit(limit)
+
+
+def select_rows(sweep_id: int) -> Select[str, int]:
+    """Select how many rows of each table a sweep deleted or updated so far: rows (table, rows), by table."""
+    counted = func.jsonb_each_text(Receipt.rows).table_valued("key", "value")
+    return (
+        select(counted.c.key, cast(func.sum(cast(counted.c.value, BigInteger)), BigInteger))
+        .select_from(Receipt)
+        .join(counted, true())
+        .where(Receipt.sweep_id == sweep_id)
+        .group_by(counted.c.key)
+        .order_by(counted.c.key)
+    )
 
 
 def beat_heart(source: str) -> Insert:

@@ -1,0 +1,46 @@
+"""The live database's catalog against the metadata: would a purge reach everything, and quickly?"""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Inspector, inspect
+
+from models import Base
+from tasks.statements.purge import owned_tables
+
+__all__ = ["catalog_faults"]
+
+SYSTEM_SCHEMAS = ("information_schema", "pg_catalog", "pg_toast")
+
+
+def catalog_faults(connection: Connection) -> list[str]:
+    """Return what a purge would stumble over, a sentence each; empty when all is well.
+
+    Looked for: a table that refers to what is purged and that this program does not know; a reference without an
+    index that begins with its column, which makes each delete read the whole table; a table that is missing.
+    """
+    inspector = inspect(connection)
+    home = inspector.default_schema_name
+    present = set(inspector.get_table_names(home))
+    faults = [f"table {name} is missing" for name in sorted(Base.metadata.tables.keys() - present)]
+    for schema in inspector.get_schema_names():
+        if schema not in SYSTEM_SCHEMAS:
+            faults += _faults_in(inspector, schema, home)
+    return faults
+
+
+def _faults_in(inspector: Inspector, schema: str, home: str | None) -> Iterator[str]:
+    owned = {table.name for table in owned_tables()}
+    indexed = inspector.get_multi_indexes(schema)
+    keys = inspector.get_multi_pk_constraint(schema)
+    for (_, table), references in inspector.get_multi_foreign_keys(schema).items():
+        leading = {tuple(each["column_names"][:1]) for each in indexed.get((_, table), [])}
+        leading.add(tuple(keys[_, table]["constrained_columns"][:1]))
+        for reference in references:
+            if reference["referred_table"] not in owned or (reference["referred_schema"] or home) != home:
+                continue
+            column = reference["constrained_columns"][0]
+            place = table if schema == home else f"{schema}.{table}"
+            if schema != home or table not in owned:
+                yield f"table {place} refers to {reference['referred_table']} and is unknown: purges would fail"
+            if (column,) not in leading:
+                yield f"{place}.{column} refers to {reference['referred_table']} without an index: purges would crawl"

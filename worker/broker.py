@@ -1,0 +1,64 @@
+"""Asking the broker: is it there, and who is at work behind it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from models.errors import Unavailable
+from tasks.base import RetentionApp
+
+__all__ = ["broker_time", "check_broker", "publishing", "workers"]
+
+ANSWER_SECONDS = 1.0
+UNREACHABLE = "the broker does not answer; start it, or set RETENTION_BROKER_URL to where it is"
+
+
+@contextmanager
+def publishing() -> Iterator[None]:
+    """Turn a broker that went away while publishing into one line; the sweep is a row by then, and safe.
+
+    Raises:
+        Unavailable: the broker did not take the message.
+    """
+    try:
+        yield
+    except (OperationalError, RedisError, OSError):
+        raise Unavailable(f"the sweep is queued and starts when the broker is back: {UNREACHABLE}") from None
+
+
+def broker_time(app: RetentionApp) -> float:
+    """Return the broker's clock, in seconds since 1970.
+
+    Raises:
+        Unavailable: it does not answer within some seconds.
+    """
+    try:
+        with app.connection_for_write() as connection:
+            connection.connect()
+            seconds, microseconds = connection.default_channel.client.time()  # type: ignore[attr-defined]  # kombu's Redis channel has it
+    except (OperationalError, RedisError, OSError):
+        raise Unavailable(UNREACHABLE) from None
+    return float(seconds) + float(microseconds) / 1_000_000
+
+
+def check_broker(app: RetentionApp) -> None:
+    """Make sure that the broker answers.
+
+    Raises:
+        Unavailable: it does not answer within some seconds.
+    """
+    broker_time(app)
+
+
+def workers(app: RetentionApp) -> list[str]:
+    """Return the names of the workers that answer within a second.
+
+    Raises:
+        Unavailable: the broker does not answer.
+    """
+    check_broker(app)
+    with publishing():
+        replies = app.control.inspect(timeout=ANSWER_SECONDS).ping()
+    return sorted(replies or {})

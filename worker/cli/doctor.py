@@ -1,0 +1,164 @@
+"""`retention doctor`: check everything the worker relies on, one line each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import time
+
+import click
+from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
+from sqlalchemy import table as lightweight_table
+
+from models import Account, Action, Heartbeat, Receipt, Sweep
+from models.errors import InvalidConfiguration, RetentionError, Unverified
+from tasks.base import RetentionApp
+from tasks.catalog import catalog_faults
+from tasks.statements.purge import owned_tables
+from tasks.transaction import transaction
+from worker.app import create_app
+from worker.broker import broker_time
+from worker.cli.output import as_json, print_json, show, table
+from worker.database import check_schema, head_revision
+from worker.deployment import Deployment, deployment
+from worker.exits import exit_code
+
+OLDEST_POSTGRESQL = 15
+PG_CLASS = lightweight_table("pg_class", column("oid", BigInteger), column("relname", Text), schema="pg_catalog")
+PG_TRIGGER = lightweight_table(
+    "pg_trigger",
+    column("tgrelid", BigInteger),
+    column("tgname", Text),
+    column("tgenabled", CHAR),
+    schema="pg_catalog",
+)
+
+# Clocks further apart than this make days begin at different moments in different places.
+CLOCK_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `detail` says what is, or what is wrong and what to do. `code`: 0, or the exit code."""
+
+    check: str
+    detail: str
+    code: int = 0
+
+
+@click.command(epilog="Example: retention doctor --json")
+@as_json
+def command(*, as_json: bool) -> int:
+    """Check configuration, database, schema, catalog, log, rights, clocks and broker: ok, or what to do.
+
+    The exit code is that of the first check that fails.
+    """
+    findings = list(_examine(deployment(any_schema=True)))
+    codes = [each.code for each in findings if each.code]
+    if as_json:
+        checks = [{"check": each.check, "ok": not each.code, "detail": each.detail} for each in findings]
+        print_json({"ok": not codes, "checks": checks})
+    else:
+        rows = (("NOT OK" if each.code else "ok", each.check, each.detail) for each in findings)
+        show(table(None, ("", "check", ""), rows))
+    return codes[0] if codes else 0
+
+
+def _examine(here: Deployment) -> Iterator[Finding]:
+    app = create_app(here.settings, here.addresses)
+    checks: dict[str, Callable[[], str]] = {
+        "configuration": lambda: _configuration(here),
+        "database": lambda: _database(here.engine),
+        "schema": lambda: _schema(here.engine),
+        "catalog": lambda: _catalog(here.engine),
+        "log": lambda: _log(here.engine),
+        "rights": lambda: _rights(here.engine),
+        "database clock": lambda: _database_clock(here.engine),
+        "broker clock": lambda: _broker_clock(app),
+    }
+    for name, check in checks.items():
+        try:
+            yield Finding(name, check())
+        except RetentionError as error:
+            yield Finding(name, str(error), exit_code(error))
+
+
+def _configuration(here: Deployment) -> str:
+    chosen = here.settings
+    return (
+        f"windows close after {chosen.reactivation_days} days, data goes after {chosen.retention_years} years, "
+        f"days are counted in {chosen.timezone}"
+    )
+
+
+def _database(engine: Engine) -> str:
+    with transaction(engine) as connection:
+        version: str = connection.execute(select(func.current_setting("server_version"))).scalar_one()
+    if int(version.split(".", maxsplit=1)[0]) < OLDEST_POSTGRESQL:
+        raise InvalidConfiguration(f"PostgreSQL {version} is too old; {OLDEST_POSTGRESQL} or newer is needed")
+    return f"PostgreSQL {version}"
+
+
+def _schema(engine: Engine) -> str:
+    check_schema(engine)
+    return f"at {head_revision()}, as this program needs"
+
+
+def _catalog(engine: Engine) -> str:
+    with transaction(engine) as connection:
+        faults = catalog_faults(connection)
+    if faults:
+        raise Unverified("; ".join(faults))
+    return f"{len(owned_tables())} tables are an account's, each reference indexed, no unknown table refers to them"
+
+
+def _log(engine: Engine) -> str:
+    """Ask whether the triggers are there and enabled that refuse changes."""
+    names = [Action.__tablename__, Receipt.__tablename__]
+    with transaction(engine) as connection:
+        guarded = connection.scalars(
+            select(PG_CLASS.c.relname)
+            .join(PG_TRIGGER, PG_TRIGGER.c.tgrelid == PG_CLASS.c.oid)
+            .where(
+                PG_CLASS.c.relname.in_(names),
+                PG_TRIGGER.c.tgname == "append_only",
+                PG_TRIGGER.c.tgenabled.in_(["O", "A"]),
+            )
+        ).all()
+    if open_tables := sorted(set(names) - set(guarded)):
+        raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
+    return "actions and receipts refuse UPDATE, DELETE and TRUNCATE"
+
+
+def _rights(engine: Engine) -> str:
+    needed = {name.name: ["SELECT", "DELETE"] for name in owned_tables()}
+    needed[Account.__tablename__] = ["SELECT", "UPDATE", "DELETE"]
+    needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Action, Receipt)}
+    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat)}
+    with transaction(engine) as connection:
+        role = connection.scalar(select(func.current_user()))
+        missing = [
+            f"{right} on {name}"
+            for name, rights in needed.items()
+            for right in rights
+            if not connection.scalar(select(func.has_table_privilege(name, right)))
+        ]
+    if missing:
+        raise InvalidConfiguration(f"role {role} lacks {', '.join(missing)}; grant them")
+    return f"role {role} may do all that the worker does"
+
+
+def _database_clock(engine: Engine) -> str:
+    with transaction(engine) as connection:
+        theirs = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return _compared("the database", (datetime.now(UTC) - theirs).total_seconds())
+
+
+def _broker_clock(app: RetentionApp) -> str:
+    theirs = broker_time(app)
+    return _compared("the broker", time() - theirs)
+
+
+def _compared(whose: str, seconds: float) -> str:
+    if abs(seconds) > CLOCK_SECONDS:
+        raise Unverified(f"this machine's clock is {seconds:+,.0f} s off that of {whose}; set the clocks right")
+    return f"within {max(abs(seconds), 0.001):.3f} s of this machine's"

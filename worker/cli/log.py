@@ -1,0 +1,41 @@
+"""`retention log …`: read the log."""
+
+from typing import Any
+
+import click
+
+from tasks.statements.log import select_actions
+from tasks.transaction import transaction
+from worker.cli.output import as_json, print_json, rfc3339, show, table
+from worker.deployment import deployment
+
+INSTANTS = ("event_at", "due_at", "acted_at")
+
+
+@click.group()
+def command() -> None:
+    """Read the log: one line for each account moved or purged."""
+
+
+@command.command("list", epilog="Example: retention log list --account 4711")
+@click.option("--account", type=int, help="Only this account's.")
+@click.option("--sweep", type=int, help="Only this sweep's.")
+@click.option("--before", type=int, help="Only lines with a smaller id; pages on.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Lines at most.")
+@as_json
+def list_actions(*, account: int | None, sweep: int | None, before: int | None, limit: int, as_json: bool) -> None:
+    """List actions, newest first: what was done to which account, why it was due, and in which sweep."""
+    here = deployment()
+    reading = select_actions(account_id=account, sweep_id=sweep, before=before, limit=limit)
+    with transaction(here.engine) as connection:
+        rows = connection.execute(reading).all()
+    actions: list[dict[str, Any]] = []
+    for row in rows:
+        action = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+        actions.append(action | {name: rfc3339(action[name], here.zone) for name in INSTANTS})
+    if as_json:
+        print_json({"actions": actions})
+    elif actions:
+        show(table(None, actions[0], (action.values() for action in actions)))
+    else:
+        show("No such line in the log.")

@@ -1,0 +1,97 @@
+"""How commands speak: one JSON document for programs, tables for people, messages on standard error."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["INSTANT", "as_json", "error_console", "print_json", "rfc3339", "show", "table"]
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option `--json`, passed on as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(command)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print one JSON document; the only thing on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def rfc3339(instant: datetime | None, zone: ZoneInfo) -> str | None:
+    """Return an instant as RFC 3339 with the zone's offset; None stays None."""
+    if instant is None:
+        return None
+    try:
+        return instant.astimezone(zone).isoformat()
+    except OverflowError:  # the last hours of year 9999 have no local date
+        return instant.astimezone(UTC).isoformat()
+
+
+def console() -> Console:
+    """Return the console for people; plain text when standard output is no terminal."""
+    # Without a terminal there is no width to respect: a wrapped line would break `grep` and `awk`.
+    return Console(highlight=False, soft_wrap=True) if _is_terminal() else Console(highlight=False, width=200)
+
+
+@cache
+def error_console() -> Console:
+    """Return the console for messages and progress."""
+    return Console(stderr=True, highlight=False)
+
+
+def show(*renderables: Any) -> None:
+    """Print tables or text for people."""
+    console().print(*renderables, sep="\n")
+
+
+def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Return a table; numbers stand to the right."""
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    filled = [list(row) for row in rows]
+    for index, column in enumerate(columns):
+        numeric = bool(filled) and all(isinstance(row[index], int) for row in filled)
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in filled:
+        drawn.add_row(*(_cell(value) for value in row))
+    return drawn
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _is_terminal() -> bool:
+    return Console().is_terminal
+
+
+# Periods are counted back and forth from an instant; these leave the calendar room for both.
+EARLIEST_YEAR, LATEST_YEAR = 1900, 9000
+
+
+class _Instant(click.ParamType[datetime]):
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant; give one such as 2026-12-01T00:00:00+09:00", param, ctx)
+        if instant.utcoffset() is None:
+            self.fail(f"{value!r} has no offset; give one such as 2026-12-01T00:00:00+09:00", param, ctx)
+        if not EARLIEST_YEAR <= instant.year <= LATEST_YEAR:
+            self.fail(f"{value!r} lies outside the years {EARLIEST_YEAR} to {LATEST_YEAR}", param, ctx)
+        return instant
+
+
+INSTANT = _Instant()

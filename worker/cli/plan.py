@@ -1,0 +1,39 @@
+"""`retention plan`: what a sweep would do."""
+
+from datetime import UTC, datetime
+
+import click
+
+from models import PolicyName
+from tasks.plan import plan
+from worker.cli.output import INSTANT, as_json, print_json, rfc3339, show, table
+from worker.deployment import deployment
+
+
+@click.command(epilog="Example: retention plan purge --at 2027-01-01T00:30:00+09:00")
+@click.argument("policy", type=click.Choice(list(PolicyName)))
+@click.option("--at", type=INSTANT, help="As of this instant instead of now; RFC 3339 with an offset.")
+@as_json
+def command(*, policy: str, at: datetime | None, as_json: bool) -> None:
+    """Show what a sweep of POLICY would do, and change nothing.
+
+    With a later instant the accounts are taken as they are now: nobody withdraws, returns or is purged until then.
+    """
+    here = deployment()
+    found = plan(here.engine, here.policies, PolicyName(policy), at or datetime.now(UTC))
+    document = {
+        "policy": found.policy.value,
+        "at": rfc3339(found.at, here.zone),
+        "cutoff": rfc3339(found.cutoff, here.zone),
+        "due": found.due,
+        "held": found.held,
+        "anomalies": found.anomalies,
+        "oldest_due_at": rfc3339(found.oldest_due_at, here.zone),
+        "sample": list(found.sample),
+    }
+    if as_json:
+        print_json(document)
+        return
+    document["sample"] = ", ".join(map(str, found.sample)) or None
+    show(table(None, ("what a sweep would do", ""), document.items()))
+    show("", "due: would be touched · held: due but for a hold · anomalies: dates make no sense, never touched")

@@ -1,0 +1,87 @@
+"""`retention run`: trigger a sweep by hand, through Celery."""
+
+from collections.abc import Iterator
+from time import monotonic, sleep
+from typing import Any
+
+import click
+
+from models import PolicyName, SweepStatus
+from models.errors import Unavailable
+from tasks.base import MINUTELY
+from tasks.run import ALL, request_sweeps
+from tasks.sweep import sweep
+from worker.app import create_app
+from worker.broker import check_broker, publishing, workers
+from worker.cli.output import as_json, error_console, print_json, show
+from worker.cli.progress import SweepProgress
+from worker.cli.sweeps import read_sweeps, sweep_table
+from worker.deployment import Deployment, deployment
+
+POLL_SECONDS = 0.3
+# Long enough for a busy worker to come to it, short enough for a script that forgot to start one.
+START_SECONDS = 90
+
+
+def _not_blank(_: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("is blank; say who asks and why", param=param)
+    return value
+
+
+@click.command(epilog='Example: retention run purge --wait --actor mori --reason "after the import of 1 May"')
+@click.argument("policy", type=click.Choice([*PolicyName, ALL]))
+@click.option("--wait", is_flag=True, help="Show progress and return when the sweep has ended.")
+@click.option("--actor", required=True, callback=_not_blank, help="Who asks; recorded with the sweep.")
+@click.option("--reason", required=True, callback=_not_blank, help="Why; recorded with the sweep.")
+@as_json
+def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) -> int:
+    """Trigger a sweep of POLICY as of now; a worker carries it out."""
+    here = deployment()
+    app = create_app(here.settings, here.addresses)
+    check_broker(app)
+    ids = request_sweeps(here.engine, here.policies, policy=policy, actor=actor, reason=reason)
+    with publishing():
+        for sweep_id in ids:
+            sweep.apply_async((sweep_id,), **MINUTELY)
+    if wait:
+        _wait(app, here, ids)
+    sweeps = read_sweeps(here, ids=ids)
+    if as_json:
+        print_json({"sweeps": sweeps})
+    else:
+        show(sweep_table(None, sweeps))
+        if not wait:
+            show("", "A worker takes it from here; look with `retention sweeps`.")
+    return 1 if any(each["status"] == SweepStatus.FAILED for each in sweeps) else 0
+
+
+def _wait(app: Any, here: Deployment, ids: list[int]) -> None:
+    if not workers(app):
+        error_console().print("no worker answers yet; start one with `retention up` or `celery -A worker worker`")
+    with SweepProgress(here) as progress:
+        for sweeps in _polled(app, here, ids):
+            progress.show(sweeps)
+
+
+def _polled(app: Any, here: Deployment, ids: list[int]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the sweeps' state again and again, the last time when all have ended.
+
+    Raises:
+        Unavailable: no worker has started them and none is there.
+    """
+    gives_up = monotonic() + START_SECONDS
+    while True:
+        sweeps = read_sweeps(here, ids=ids)
+        yield sweeps
+        if all(each["ended_at"] for each in sweeps):
+            return
+        waiting = [each["id"] for each in sweeps if each["status"] == SweepStatus.QUEUED]
+        if waiting and monotonic() > gives_up:
+            if not workers(app):
+                raise Unavailable(
+                    f"no worker has taken up sweep {waiting[0]}; it stays queued: start one with "
+                    "`retention up` or `celery -A worker worker`, and beat, which wakes it"
+                )
+            gives_up = monotonic() + START_SECONDS
+        sleep(POLL_SECONDS)

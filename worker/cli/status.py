@@ -1,0 +1,86 @@
+"""`retention status`: is everything on time, and who is at work."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from models import Heartbeat
+from models.errors import Unavailable
+from tasks.measure import lateness
+from tasks.statements.due import count_anomalies, count_holds
+from tasks.transaction import transaction
+from worker.app import create_app
+from worker.broker import workers
+from worker.cli.output import as_json, error_console, print_json, rfc3339, show, table
+from worker.cli.sweeps import read_sweeps, sweep_table
+from worker.deployment import Deployment, deployment
+from worker.exits import exit_code
+
+# Beat sends a dispatch each minute; one may be lost, two are a fault.
+BEAT_SILENT_SECONDS = 150
+
+
+@click.command(epilog="Example: retention status --json")
+@as_json
+def command(*, as_json: bool) -> int:
+    """Show for each policy what is due and overdue, then sweeps under way, anomalies, holds, beat and workers."""
+    here = deployment()
+    document = _read(here)
+    try:
+        document["workers"] = workers(create_app(here.settings, here.addresses))
+        code = 0
+    except Unavailable as error:
+        error_console().print(f"retention: {error}")
+        document["workers"] = None
+        code = exit_code(error)
+    if as_json:
+        print_json(document)
+    else:
+        _show(document)
+    return code
+
+
+def _read(here: Deployment) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    with transaction(here.engine) as connection:
+        late = [lateness(connection, here.policies, policy, now) for policy in here.policies]
+        anomalies = dict(connection.execute(count_anomalies(now=now)).tuples().all())
+        holds = connection.execute(count_holds()).scalar_one()
+        heard = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == "beat"))
+    return {
+        "at": rfc3339(now, here.zone),
+        "policies": {
+            each.policy.value: {
+                "due": each.due,
+                "overdue": each.overdue,
+                "oldest_due_at": rfc3339(each.oldest_due_at, here.zone),
+                "next_tick": rfc3339(each.next_tick, here.zone),
+            }
+            for each in late
+        },
+        "sweeps": read_sweeps(here, unended=True),
+        "anomalies": anomalies,
+        "holds": holds,
+        "beat": {
+            "last_tick_at": rfc3339(heard, here.zone),
+            "alive": heard is not None and (now - heard).total_seconds() < BEAT_SILENT_SECONDS,
+        },
+    }
+
+
+def _show(document: dict[str, Any]) -> None:
+    rows = ([name, *each.values()] for name, each in document["policies"].items())
+    show(table(None, ("policy", "due", "overdue", "oldest due at", "next tick"), rows), "")
+    if document["sweeps"]:
+        show(sweep_table("Under way", document["sweeps"]), "")
+    found = [f"{kind} {accounts:,}" for kind, accounts in document["anomalies"].items() if accounts]
+    beat, workers = document["beat"], document["workers"]
+    facts = {
+        "anomalies": ", ".join(found) or "none",
+        "holds": f"{document['holds']:,}",
+        "beat": ("alive" if beat["alive"] else "silent") + f", last heard {beat['last_tick_at'] or 'never'}",
+        "workers": "unknown: the broker does not answer" if workers is None else ", ".join(workers) or "none",
+    }
+    show(table(None, ("", ""), facts.items()))

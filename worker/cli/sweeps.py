@@ -1,0 +1,53 @@
+"""`retention sweeps`: list sweeps, newest first."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from tasks.statements.sweeps import select_sweeps
+from tasks.transaction import transaction
+from worker.cli.output import as_json, print_json, rfc3339, show, table
+from worker.deployment import Deployment, deployment
+
+INSTANTS = ("tick", "as_of", "cutoff", "created_at", "started_at", "ended_at")
+
+
+def sweep_document(row: Any, zone: ZoneInfo) -> dict[str, Any]:
+    """Return one sweep as JSON shows it: its columns, and `accounts` and `batches` done."""
+    document = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return document | {name: rfc3339(document[name], zone) for name in INSTANTS}
+
+
+def read_sweeps(here: Deployment, **which: Any) -> list[dict[str, Any]]:
+    """Return sweeps as JSON shows them; `which` as for `select_sweeps`."""
+    with transaction(here.engine) as connection:
+        rows = connection.execute(select_sweeps(**which)).all()
+    return [sweep_document(row, here.zone) for row in rows]
+
+
+def sweep_table(title: str | None, sweeps: list[dict[str, Any]]) -> Any:
+    """Return sweeps as a table for people."""
+    columns = ("id", "policy", "status", "due", "accounts", "as_of", "started_at", "ended_at", "actor", "failure")
+    return table(title, columns, ([_short(each[name]) for name in columns] for each in sweeps))
+
+
+def _short(value: Any) -> Any:
+    """Leave out the fraction of a second, which tells people nothing."""
+    if isinstance(value, str) and len(value) > 26 and value[10:11] == "T":
+        return value[:19] + value[26:]
+    return value
+
+
+@click.command(epilog="Example: retention sweeps --limit 5 --json")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Sweeps at most.")
+@as_json
+def command(*, limit: int, as_json: bool) -> None:
+    """List sweeps, newest first: which policy, at which cutoff, asked for by whom, and what came of it."""
+    sweeps = read_sweeps(deployment(), limit=limit)
+    if as_json:
+        print_json({"sweeps": sweeps})
+    elif sweeps:
+        show(sweep_table(None, sweeps))
+    else:
+        show("No sweep yet. Beat asks for them at the policies' ticks; `retention run` does by hand.")

@@ -1,0 +1,93 @@
+"""`retention up`: everything on one machine, until Ctrl-C."""
+
+import os
+import signal
+import sys
+from time import sleep
+from typing import NoReturn
+
+import click
+from sqlalchemy import select
+
+from models import Account
+from models.errors import Unavailable
+from tasks.transaction import transaction
+from worker.cli.output import error_console
+from worker.cli.progress import SweepProgress
+from worker.cli.seed import populate
+from worker.cli.sweeps import read_sweeps
+from worker.database import migrate
+from worker.deployment import Deployment, deployment
+from worker.servers import locate
+from worker.supervisor import Supervisor
+
+LOOK_SECONDS = 1.0
+SHOWN_SWEEPS = 50
+
+LOOK_FURTHER = """
+Look further, from another terminal:
+  retention status            what is due, how late, who is at work
+  retention sweeps            what ran
+  retention log list          which account, when, and why it was due
+  retention explain ID        why an account was, or was not, touched
+  retention run purge --wait --actor YOU --reason WHY
+Ctrl-C stops everything; the data stays under {var}.
+"""
+
+
+@click.command(epilog="Example: retention up --seed 20000")
+@click.option("--seed", "accounts", type=click.IntRange(1), help="First fill an empty database with so many accounts.")
+def command(*, accounts: int | None) -> None:
+    """Run everything on one machine: embedded servers where no URL is set, schema, worker and beat."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    here = deployment(any_schema=True)
+    say = error_console().print
+    before, after = migrate(here.engine)
+    if before != after:
+        say(f"the schema is at {after}")
+    if accounts is not None:
+        _seed_if_empty(here, accounts)
+    here.settings.var_directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with Supervisor(_commands(here), logs=here.settings.var_directory, say=say) as supervisor:
+            say("worker and beat run; beat dispatches at the next full minute")
+            say(LOOK_FURTHER.format(var=here.settings.var_directory))
+            _follow(here, supervisor)
+    except KeyboardInterrupt:
+        say("stopped")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _seed_if_empty(here: Deployment, accounts: int) -> None:
+    with transaction(here.engine) as connection:
+        filled = connection.scalar(select(Account.id).limit(1)) is not None
+    if filled:
+        error_console().print("the database holds accounts already; nothing is seeded")
+        return
+    rows, seconds = populate(here, accounts=accounts, number=0, append=False)
+    error_console().print(f"seeded {accounts:,} accounts with {sum(rows.values()):,} rows in {seconds:,.1f} s")
+
+
+def _commands(here: Deployment) -> dict[str, list[str]]:
+    celery = [sys.executable, "-m", "celery", "-A", "worker"]
+    # One process more than drains, so that dispatching never waits for a batch.
+    worker = ["worker", f"--concurrency={here.settings.drains + 1}", f"--hostname=up-{os.getpid()}@%h"]
+    return {"worker": [*celery, *worker], "beat": [*celery, "beat"]}
+
+
+def _follow(here: Deployment, supervisor: Supervisor) -> NoReturn:
+    """Show what sweeps do, until interrupted; keep everything running meanwhile."""
+    newest = read_sweeps(here, limit=1)
+    after = newest[0]["id"] if newest else 0
+    with SweepProgress(here) as progress:
+        while True:
+            supervisor.revive()
+            try:
+                locate(here.settings)  # an embedded server that was killed is started again
+                progress.show([each for each in read_sweeps(here, limit=SHOWN_SWEEPS) if each["id"] > after])
+            except Unavailable as error:
+                error_console().print(f"retention: {error}; trying again")
+            sleep(LOOK_SECONDS)
