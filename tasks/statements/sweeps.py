@@ -86,7 +86,10 @@ def select_open(*, idle: timedelta) -> Select[int, str]:
 def select_sweeps(*, ids: list[int] | None = None, unended: bool = False, limit: int | None = None) -> Select[Any]:
     """Select sweeps with their progress, newest first: every column of `sweeps`, then accounts and batches."""
     progress = (
-        select(func.coalesce(func.sum(Receipt.accounts), 0).label("accounts"), func.count().label("batches"))
+        select(
+            cast(func.coalesce(func.sum(Receipt.accounts), 0), BigInteger).label("accounts"),
+            func.count().label("batches"),
+        )
         .where(Receipt.sweep_id == Sweep.id)
         .lateral("progress")
     )

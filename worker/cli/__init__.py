@@ -76,8 +76,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     try:
         result: Any = cli.main(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _report_usage(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         print("retention: interrupted", file=sys.stderr)  # noqa: T201
@@ -93,6 +96,12 @@ def main() -> None:
         _report_bug(error)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _report_usage(error: click.ClickException) -> None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"; see `{context.command_path} --help`" if context else ""
+    print(f"retention: {error.format_message().rstrip('.')}{hint}", file=sys.stderr)  # noqa: T201
 
 
 def _report_bug(error: Exception) -> None:

@@ -11,7 +11,7 @@ from worker.deployment import deployment
 
 
 @click.command(epilog="Example: retention plan purge --at 2027-01-01T00:30:00+09:00")
-@click.argument("policy", type=click.Choice(list(PolicyName)))
+@click.argument("policy", metavar="POLICY", type=click.Choice([name.value for name in PolicyName]))
 @click.option("--at", type=INSTANT, help="As of this instant instead of now; RFC 3339 with an offset.")
 @as_json
 def command(*, policy: str, at: datetime | None, as_json: bool) -> None:

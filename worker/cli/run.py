@@ -30,7 +30,7 @@ def _not_blank(_: click.Context, param: click.Parameter, value: str) -> str:
 
 
 @click.command(epilog='Example: retention run purge --wait --actor mori --reason "after the import of 1 May"')
-@click.argument("policy", type=click.Choice([*PolicyName, ALL]))
+@click.argument("policy", metavar="POLICY", type=click.Choice([*(name.value for name in PolicyName), ALL]))
 @click.option("--wait", is_flag=True, help="Show progress and return when the sweep has ended.")
 @click.option("--actor", required=True, callback=_not_blank, help="Who asks; recorded with the sweep.")
 @click.option("--reason", required=True, callback=_not_blank, help="Why; recorded with the sweep.")
