@@ -36,7 +36,7 @@ bench: install ## speed as ratios, side by side in one run; report under benchma
 
 soak: ACCOUNTS = 1000000
 soak: install ## both sweeps over ACCOUNTS accounts, judged by an independent SQL
-	RETENTION_TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
+	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 
 upgrade: install ## lock the newest allowed versions, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -37,6 +37,10 @@ class CounterOnly:
         """The policy's name."""
         return PolicyName.COUNTER_ONLY
 
+    def first_event(self, day: date) -> datetime:
+        """Return the earliest withdrawal that falls due later than all those before local day `day`."""
+        return calendar.start_of_day(day, self.zone)
+
     def due_from(self, event_at: datetime) -> datetime:
         """Return the first instant at which an account withdrawn at `event_at` is due (inclusive)."""
         return calendar.window_closes(event_at, days=self.days, zone=self.zone)
@@ -64,6 +68,10 @@ class Purge:
     def name(self) -> PolicyName:
         """The policy's name."""
         return PolicyName.PURGE
+
+    def first_event(self, day: date) -> datetime:
+        """Return the earliest invalidation that may fall due later than one as local day `day` begins."""
+        return calendar.start_of_day(day, self.zone) + timedelta.resolution
 
     def due_from(self, event_at: datetime) -> datetime:
         """Return the first instant at which an account invalid since `event_at` is due (inclusive)."""

@@ -1,40 +1,52 @@
 """Claim: lock the next due accounts, so that nobody else acts on them until the batch has ended."""
 
-from datetime import datetime
+from datetime import date
 
-from sqlalchemy import BigInteger, Integer, Select, any_, bindparam, cast, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Integer,
+    Select,
+    SQLColumnExpression,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    distinct,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
 
 from models import Account, JobSeeking, PolicyName
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.due import due
 
-__all__ = ["CLAIMED", "claim", "judge", "take_lane"]
-
-# What every acting statement is about: the accounts that this transaction has claimed.
-CLAIMED = bindparam("claimed", type_=ARRAY(BigInteger))
+__all__ = ["claim", "is_claimed", "take_lane"]
 
 
-def claim(cutoff: Cutoff, *, limit: int) -> Select[int]:
-    """Select and lock the oldest due accounts that nobody else has locked: up to `limit` rows (account_id,).
+def claim(cutoff: Cutoff, *, limit: int) -> Select[int, str | None, list[date] | None]:
+    """Lock the oldest due accounts that nobody else has locked, up to `limit`.
+
+    Returns one row: how many; their numbers as PostgreSQL writes an array, to be handed back as they are; and the
+    dates in UTC of their events, each once.
 
     A claim is no verdict. A hold placed after this statement's snapshot but before its lock is invisible to
     it; so the acting statement judges the claimed accounts once more, with a snapshot taken under the locks.
     `FOR UPDATE`, not the weaker `FOR NO KEY UPDATE`: it keeps out new holds and other new dependents, whose
     foreign key must lock the account.
     """
-    locked = [Account, JobSeeking] if cutoff.policy == PolicyName.PURGE else [Account]
-    return (
-        due(cutoff, now=func.now())
-        .with_only_columns(Account.id)
-        .limit(limit)
-        .with_for_update(of=locked, skip_locked=True)
+    tables = [Account, JobSeeking] if cutoff.policy == PolicyName.PURGE else [Account]
+    locked = due(cutoff, now=func.now()).limit(limit).with_for_update(of=tables, skip_locked=True).subquery()
+    day = cast(func.timezone("UTC", locked.c.event_at), Date)
+    return select(
+        func.count(), cast(func.array_agg(locked.c.account_id), Text), func.array_agg(distinct(day), type_=ARRAY(Date))
     )
 
 
-def judge(cutoff: Cutoff) -> Select[int, datetime]:
-    """Select which of the claimed accounts are still due: rows (account_id, event_at)."""
-    return due(cutoff, now=func.now()).where(Account.id == any_(CLAIMED))
+def is_claimed(account_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
+    """Return the condition that an account is among the parameter `claimed`, the array's text."""
+    return account_id == any_(cast(bindparam("claimed", type_=Text), ARRAY(BIGINT)))
 
 
 def take_lane(sweep_id: int, lane: int) -> Select[bool]:

@@ -1,29 +1,41 @@
 """Moving to counter-only recovery: the credentials and the login sessions go, all else stays."""
 
-from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Delete, any_, delete, func, type_coerce, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import CTE, Select, any_, delete, func, literal, type_coerce, update
 
 from models import Account, LoginSession, State
 from models.base import Instant
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.claim import CLAIMED
+from tasks.statements.claim import is_claimed
 from tasks.statements.due import due
+from tasks.statements.log import ids_of, logged
 
-__all__ = ["delete_sessions", "move_accounts"]
+__all__ = ["move_claimed"]
 
 
-def move_accounts(cutoff: Cutoff) -> ReturningUpdate[int, datetime]:
-    """Update the claimed accounts that are still due; returns a row (account_id, event_at) for each moved.
+@lru_cache(maxsize=8)
+def move_claimed(cutoff: Cutoff, sweep_id: int) -> Select[int, int]:
+    """Move the claimed accounts that are still due, and log it; parameters and row as `logged` says.
 
     The address becomes free in the same moment.
     """
+    moved = _moved(cutoff)
+    sessions = (
+        delete(LoginSession)
+        .where(LoginSession.account_id == any_(ids_of(moved)))
+        .returning(literal(1))
+        .cte("deleted_login_sessions")
+    )
+    return logged(moved, {"accounts": moved, "login_sessions": sessions}, action=cutoff.policy, sweep_id=sweep_id)
+
+
+def _moved(cutoff: Cutoff) -> CTE:
     still_due = due(cutoff, now=func.now()).whereclause
     assert still_due is not None  # noqa: S101 - `due` always has conditions; this tells the type checker
     return (
         update(Account)
-        .where(Account.id == any_(CLAIMED), still_due)
+        .where(is_claimed(Account.id), still_due)
         .values(
             state=State.COUNTER_ONLY,
             email=None,
@@ -31,10 +43,6 @@ def move_accounts(cutoff: Cutoff) -> ReturningUpdate[int, datetime]:
             counter_only_at=func.now(),
             version=Account.version + 1,
         )
-        .returning(Account.id, type_coerce(Account.withdrawn_at, Instant))
+        .returning(Account.id.label("account_id"), type_coerce(Account.withdrawn_at, Instant).label("event_at"))
+        .cte("moved")
     )
-
-
-def delete_sessions() -> Delete:
-    """Delete the login sessions of the claimed accounts."""
-    return delete(LoginSession).where(LoginSession.account_id == any_(CLAIMED))

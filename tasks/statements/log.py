@@ -1,51 +1,93 @@
 """Writing and reading the log: receipts and actions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
+    ColumnElement,
     DateTime,
-    Insert,
     Select,
+    Text,
     bindparam,
     func,
     insert,
     literal,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.dml import ReturningInsert
 
 from models import Action, PolicyName, Receipt
 
-__all__ = ["insert_actions", "insert_receipt", "select_actions"]
+__all__ = ["ids_of", "logged", "select_actions"]
 
 INSTANTS = ARRAY(DateTime(timezone=True))
 
 
-def insert_receipt(*, sweep_id: int, action: PolicyName, accounts: int, rows: dict[str, int]) -> ReturningInsert[int]:
-    """Insert one batch's receipt; returns its id."""
-    return (
+def ids_of(touched: CTE) -> ColumnElement[list[int]]:
+    """Return the account numbers of `touched` as an array, which an index is searched with, whatever the statistics."""
+    return func.array(select(touched.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
+
+
+def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, sweep_id: int) -> Select[int, int]:
+    """Complete an acting statement: one receipt for the batch, one action for each account in `touched`.
+
+    Args:
+        touched: rows (account_id, event_at) acted on.
+        changed: what was deleted or updated, a row each, by table.
+        action: what was done.
+        sweep_id: the sweep it was done in.
+
+    Parameters, besides those of `touched`:
+        starts, dues: two arrays of instants: an event at `starts[i]` or later, before `starts[i + 1]`, is due
+            from `dues[i]`. So the law stays where it is written, and this statement only looks it up.
+
+    Returns one row (receipt id, accounts), or none where nothing was touched.
+    """
+    counts = [part for table, rows in changed.items() for part in (literal(table, Text), _count(rows))]
+    receipt = (
         insert(Receipt)
-        .values(sweep_id=sweep_id, action=action, accounts=accounts, rows=rows, acted_at=func.now())
-        .returning(Receipt.id)
+        .from_select(
+            ["sweep_id", "action", "accounts", "rows", "acted_at"],
+            select(
+                literal(sweep_id, BigInteger),
+                literal(action.value),
+                func.count(),
+                func.jsonb_build_object(*counts),
+                func.now(),
+            )
+            .select_from(touched)
+            .having(func.count() > 0),
+        )
+        .returning(Receipt.id, Receipt.accounts)
+        .cte("receipt")
     )
+    law = select(
+        bindparam("starts", type_=INSTANTS).label("starts"), bindparam("dues", type_=INSTANTS).label("dues")
+    ).subquery("law")
+    actions = (
+        insert(Action)
+        .from_select(
+            ["action", "account_id", "event_at", "due_at", "acted_at", "sweep_id", "receipt_id"],
+            select(
+                literal(action.value),
+                touched.c.account_id,
+                touched.c.event_at,
+                law.c.dues[func.width_bucket(touched.c.event_at, law.c.starts)],
+                func.now(),
+                literal(sweep_id, BigInteger),
+                receipt.c.id,
+            ).select_from(touched.join(receipt, true()).join(law, true())),
+        )
+        .cte("actions_of_batch")
+    )
+    return select(receipt.c.id, receipt.c.accounts).add_cte(actions)
 
 
-def insert_actions(*, sweep_id: int, action: PolicyName, receipt_id: int) -> Insert:
-    """Insert one action per account from three arrays of one length: `accounts`, `events`, `dues`."""
-    return insert(Action).from_select(
-        ["account_id", "event_at", "due_at", "action", "sweep_id", "receipt_id", "acted_at"],
-        select(
-            func.unnest(bindparam("accounts", type_=ARRAY(BigInteger))),
-            func.unnest(bindparam("events", type_=INSTANTS)),
-            func.unnest(bindparam("dues", type_=INSTANTS)),
-            literal(action.value),
-            literal(sweep_id, BigInteger),
-            literal(receipt_id, BigInteger),
-            func.now(),
-        ),
-    )
+def _count(rows: CTE) -> ColumnElement[int]:
+    return select(func.count()).select_from(rows).scalar_subquery()
 
 
 def select_actions(

@@ -1,54 +1,65 @@
-"""Purging: every row that is an account's, children before parents."""
+"""Purging: every row that is an account's, wherever foreign keys lead."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
-from sqlalchemy import ColumnElement, Delete, ForeignKey, Table, any_, delete, or_, select
+from sqlalchemy import CTE, ColumnElement, ForeignKey, Select, Table, any_, delete, func, literal, or_, select
 
 from models import Account, Base
-from tasks.statements.claim import CLAIMED
+from tasks.rules.cutoff import Cutoff
+from tasks.statements.claim import is_claimed
+from tasks.statements.due import due
+from tasks.statements.log import ids_of, logged
 
-__all__ = ["owned_tables", "purge_steps"]
+__all__ = ["owned_tables", "purge_claimed"]
 
 
-@cache
-def purge_steps() -> tuple[tuple[str, Delete], ...]:
-    """Return (table name, statement deleting the claimed accounts' rows there), in an order foreign keys allow.
+@lru_cache(maxsize=8)
+def purge_claimed(cutoff: Cutoff, sweep_id: int) -> Select[int, int]:
+    """Delete everything of the claimed accounts that are still due, and log it; as `logged` says.
+
+    One statement: its deletes see one snapshot, and foreign keys are checked when all of them are through.
+    """
+    doomed = due(cutoff, now=func.now()).where(is_claimed(Account.id)).cte("doomed").prefix_with("MATERIALIZED")
+    deleted = {
+        table.name: delete(table).where(_is_of(doomed, table)).returning(literal(1)).cte(f"deleted_{table.name}")
+        for table in owned_tables()
+    }
+    return logged(doomed, deleted, action=cutoff.policy, sweep_id=sweep_id)
+
+
+def owned_tables() -> list[Table]:
+    """Return `accounts` and every table whose rows are an account's, children before parents.
 
     Derived from the metadata: whatever table refers to accounts, itself or through others, is in it.
     """
-    owned = owned_tables()
-    return tuple(
-        (table.name, delete(table).where(_is_of_claimed(table, owned)))
-        for table in reversed(Base.metadata.sorted_tables)
-        if table in owned
-    )
-
-
-def owned_tables() -> set[Table]:
-    """Return `accounts` and every table whose rows are an account's."""
-    owned = {Base.metadata.tables[Account.__tablename__]}
+    owned: list[Table] = []
     for table in Base.metadata.sorted_tables:  # parents come first
-        if any(key.column.table in owned for key in table.foreign_keys):
-            owned.add(table)
-    return owned
+        if table is _accounts() or any(key.column.table in owned for key in table.foreign_keys):
+            owned.append(table)
+    return owned[::-1]
 
 
-def _is_of_claimed(table: Table, owned: set[Table]) -> ColumnElement[bool]:
-    """Return the condition that a row of `table` belongs to a claimed account, on whichever path."""
-    accounts = Base.metadata.tables[Account.__tablename__]
-    if table is accounts:
-        return accounts.c.id == any_(CLAIMED)
-    return or_(*(_refers_to_claimed(key, owned) for key in _owning_keys(table, owned)))
+def _accounts() -> Table:
+    return Base.metadata.tables[Account.__tablename__]
 
 
-def _owning_keys(table: Table, owned: set[Table]) -> Iterator[ForeignKey]:
-    return (key for key in table.foreign_keys if key.column.table in owned - {table})
+def _is_of(doomed: CTE, table: Table) -> ColumnElement[bool]:
+    """Return the condition that a row of `table` belongs to a doomed account, on whichever path."""
+    if table is _accounts():
+        return table.c.id == any_(ids_of(doomed))
+    return or_(*(_refers_to(doomed, key) for key in _owning_keys(table)))
 
 
-def _refers_to_claimed(key: ForeignKey, owned: set[Table]) -> ColumnElement[bool]:
-    accounts = Base.metadata.tables[Account.__tablename__]
+def _owning_keys(table: Table) -> Iterator[ForeignKey]:
+    owners = [owner for owner in owned_tables() if owner is not table]
+    return (key for key in sorted(table.foreign_keys, key=str) if key.column.table in owners)
+
+
+def _refers_to(doomed: CTE, key: ForeignKey) -> ColumnElement[bool]:
     parent = key.column.table
-    if parent is accounts:
-        return key.parent == any_(CLAIMED)
-    return key.parent.in_(select(key.column).where(_is_of_claimed(parent, owned)))
+    if parent is _accounts():
+        return key.parent == any_(ids_of(doomed))
+    # As an array, so that the plan is one look into the index for each, whatever the statistics say.
+    parents = select(key.column).where(_is_of(doomed, parent)).scalar_subquery()
+    return key.parent == any_(func.array(parents))

@@ -1,0 +1,113 @@
+"""Real servers for the tests: one PostgreSQL and one Redis a run, a database of its own for each test."""
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+from processes import Stack
+from sqlalchemy import Engine, make_url, text
+
+from models import Policies
+from worker import embedded
+from worker.database import connect, migrate
+from worker.settings import Settings
+
+REDIS_DATABASES = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Keep the machine's own deployment away from the tests."""
+    given = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("RETENTION_")}
+    yield
+    os.environ |= given
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
+    """PostgreSQL and Redis of this run; with TEST_DATABASE_URL, that PostgreSQL instead of the embedded one."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    var = tmp_path_factory.mktemp("var")
+    started = embedded.ensure(var, database=given is None, broker=True)
+    yield embedded.Servers(given or started.database_url, started.broker_url)
+    embedded.release()
+
+
+@pytest.fixture(scope="session")
+def template(servers: embedded.Servers) -> Iterator[str]:
+    """Name of a migrated, empty database."""
+    name = f"template_{uuid4().hex}"
+    with _administering(servers.database_url) as administration:
+        administration(f"CREATE DATABASE {name}")
+        engine = connect(_url(servers.database_url, name), pooled=False)
+        migrate(engine)
+        yield name
+        administration(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
+    """URL of a migrated, empty database of the test's own; commits in it are real."""
+    name = f"test_{uuid4().hex}"
+    with _administering(servers.database_url) as administration:
+        administration(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield _url(servers.database_url, name)
+        administration(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on the test's own database."""
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def broker_url(servers: embedded.Servers) -> str:
+    """URL of a Redis database of the test's own, empty."""
+    number = next(REDIS_DATABASES) % 16
+    path = servers.broker_url.removeprefix("redis+socket://")
+    with redis.Redis(unix_socket_path=path, db=number) as client:
+        client.flushdb()
+    return f"{servers.broker_url}?virtual_host={number}"
+
+
+@pytest.fixture
+def stack(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Stack]:
+    """Real processes of ours on the test's own database and broker; all are ended with the test."""
+    stack = Stack(database_url, broker_url, tmp_path)
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def policies() -> Policies:
+    """Both policies as they are by default."""
+    return Settings().policies
+
+
+class _administering:
+    """Runs statements outside any transaction, as CREATE DATABASE wants."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = connect(url, pooled=False)
+
+    def __enter__(self):
+        return self._run
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.dispose()
+
+    def _run(self, statement: str) -> None:
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(statement))
+
+
+def _url(url: str, database: str) -> str:
+    changed = make_url(url).set(drivername="postgresql", database=database)
+    return changed.render_as_string(hide_password=False)

@@ -1,0 +1,101 @@
+"""Real processes of ours for the tests: the command line, workers, beats; each ended by its own id."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Result", "Stack", "until"]
+
+PATIENCE_SECONDS = 120
+
+
+class Result:
+    """What a command of ours printed, and its exit code."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    @property
+    def json(self) -> Any:
+        """Standard output as the one JSON document it must be."""
+        return json.loads(self.out)
+
+
+class Stack:
+    """A deployment in processes: `retention …`, workers and beats on one database and one broker."""
+
+    def __init__(self, database_url: str, broker_url: str, directory: Path, **settings: str) -> None:
+        self.directory = directory
+        self.processes: list[subprocess.Popen[bytes]] = []
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RETENTION_")}
+        self.environment = clean | settings
+        self.environment["RETENTION_DATABASE_URL"] = database_url
+        self.environment["RETENTION_BROKER_URL"] = broker_url
+
+    def retention(self, *arguments: str, check: bool = False, **changes: str | None) -> Result:
+        """Run `retention`; with `check` it must succeed. `changes` alter its environment, None unsets."""
+        environment = {k: v for k, v in (self.environment | changes).items() if v is not None}
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return Result(done)
+
+    def start(self, *arguments: str, log: str, **changes: str) -> subprocess.Popen[bytes]:
+        """Start a process of ours in a session of its own."""
+        with (self.directory / f"{log}.log").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                env=self.environment | changes,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def worker(self, name: str = "worker", concurrency: int = 3, **changes: str) -> subprocess.Popen[bytes]:
+        """Start a Celery worker and wait until it answers."""
+        arguments = ("celery", "-A", "worker", "worker", f"--concurrency={concurrency}", f"--hostname={name}@%h")
+        process = self.start(*arguments, log=name, **changes)
+        until(lambda: b"ready." in (self.directory / f"{name}.log").read_bytes(), f"{name} is ready")
+        return process
+
+    def beat(self, name: str = "beat", **changes: str) -> subprocess.Popen[bytes]:
+        """Start a beat."""
+        return self.start("celery", "-A", "worker", "beat", log=name, **changes)
+
+    def run(self, policy: str) -> list[dict[str, Any]]:
+        """Trigger sweeps by hand and wait for their end."""
+        reason = ("--actor", "test", "--reason", "test")
+        return self.retention("run", policy, "--wait", *reason, "--json", check=True).json["sweeps"]
+
+    def stop(self) -> None:
+        """End everything that was started here and is still there."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Wait for a condition and return what it gave; fail, naming it, when it does not come about."""
+    gives_up = time.monotonic() + seconds
+    while not (result := true()):
+        assert time.monotonic() < gives_up, f"this did not come about: {what}"
+        time.sleep(0.05)
+    return result
