@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from worker.cli.output import as_json, error_console, print_json, show, table
 from worker.deployment import Deployment, deployment
-from worker.seed import seed
+from worker.seed import Population, seed
 
 
 @click.command(epilog="Example: retention seed --accounts 20000 --seed 7")
@@ -35,11 +35,8 @@ def populate(here: Deployment, *, accounts: int, number: int, append: bool) -> t
         bar = progress.add_task("seeding", total=accounts)
         rows = seed(
             here.engine,
-            accounts=accounts,
-            seed=number,
+            Population(accounts, number, datetime.now(UTC), here.zone),
             append=append,
-            now=datetime.now(UTC),
-            zone=here.zone,
             progress=lambda done: progress.advance(bar, done),
         )
     return rows, max(monotonic() - began, 0.001)
