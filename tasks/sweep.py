@@ -13,6 +13,7 @@ from models.errors import Refused, RetentionError, Unavailable
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask
 from tasks.batch import run_batch
+from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.due import count_due
 from tasks.statements.sweeps import count_attempt, end_sweep, select_sweeps, start_sweep
@@ -67,15 +68,17 @@ def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int) 
     """Run batches; returns whether this lane has to go on in another task."""
     runtime = task.runtime
     policy = runtime.policies[cutoff.policy]
+    limit = min(FIRST_ACCOUNTS, runtime.batch_accounts)
     time_is_up = monotonic() + runtime.drain_seconds
     while monotonic() < time_is_up:
         began = monotonic()
-        batch = run_batch(runtime.engine, policy, cutoff, sweep_id=sweep_id, lane=lane, limit=runtime.batch_accounts)
+        batch = run_batch(runtime.engine, policy, cutoff, sweep_id=sweep_id, lane=lane, limit=limit)
         if batch is None:
             return False
         if not batch.claimed:
             _end_if_nothing_is_due(task, cutoff, sweep_id)
             return False
+        seconds = monotonic() - began
         log.info(
             events.BATCH_COMMITTED,
             sweep=sweep_id,
@@ -83,8 +86,9 @@ def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int) 
             policy=policy.name,
             accounts=batch.accounts,
             receipt=batch.receipt_id,
-            seconds=round(monotonic() - began, 3),
+            seconds=round(seconds, 3),
         )
+        limit = next_accounts(limit, seconds, most=runtime.batch_accounts)
     return True
 
 
