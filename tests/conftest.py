@@ -41,7 +41,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
 def template(servers: embedded.Servers) -> Iterator[str]:
     """Name of a migrated, empty database."""
     name = f"template_{uuid4().hex}"
-    with _administering(servers.database_url) as administration:
+    with Administration(servers.database_url) as administration:
         administration(f"CREATE DATABASE {name}")
         engine = connect(_url(servers.database_url, name), pooled=False)
         migrate(engine)
@@ -53,8 +53,18 @@ def template(servers: embedded.Servers) -> Iterator[str]:
 def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
     """URL of a migrated, empty database of the test's own; commits in it are real."""
     name = f"test_{uuid4().hex}"
-    with _administering(servers.database_url) as administration:
+    with Administration(servers.database_url) as administration:
         administration(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield _url(servers.database_url, name)
+        administration(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def another_database_url(servers: embedded.Servers) -> Iterator[str]:
+    """URL of a database without any schema."""
+    name = f"test_{uuid4().hex}"
+    with Administration(servers.database_url) as administration:
+        administration(f"CREATE DATABASE {name}")
         yield _url(servers.database_url, name)
         administration(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -91,7 +101,7 @@ def policies() -> Policies:
     return Settings().policies
 
 
-class _administering:
+class Administration:
     """Runs statements outside any transaction, as CREATE DATABASE wants."""
 
     def __init__(self, url: str) -> None:

@@ -49,6 +49,7 @@ class Stack:
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
+            check=False,
             stdin=subprocess.DEVNULL,
         )
         assert not check or done.returncode == 0, done.stderr

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     retention_years: int = Field(5, ge=1, le=100, description="calendar years from invalidation to deletion")
     counter_only_cron: Cron = Field("10 0 * * *", description="when windows are closed, in that zone")
     purge_cron: Cron = Field("30 0 * * *", description="when data is deleted, in that zone")
-    batch_accounts: int = Field(200, ge=1, le=10_000, description="most accounts in one transaction")
+    batch_accounts: int = Field(1000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
     var_directory: Path = Field(
         Path(__file__).resolve().parents[1] / "var",

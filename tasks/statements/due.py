@@ -126,7 +126,8 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
             .where(
                 JobSeeking.status == Status.INVALID,
                 _within(cutoff),
-                not_(or_(*account_anomalies(now).values())),
+                # A comparison with an absent date is NULL, and no anomaly.
+                or_(*account_anomalies(now).values()).is_not(True),
             )
             .order_by(JobSeeking.invalidated_at, JobSeeking.account_id)
         )

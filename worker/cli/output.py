@@ -43,7 +43,7 @@ def console() -> Console:
 @cache
 def error_console() -> Console:
     """Return the console for messages and progress."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def show(*renderables: Any) -> None:

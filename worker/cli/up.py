@@ -39,7 +39,8 @@ Ctrl-C stops everything; the data stays under {var}.
 @click.option("--seed", "accounts", type=click.IntRange(1), help="First fill an empty database with so many accounts.")
 def command(*, accounts: int | None) -> None:
     """Run everything on one machine: embedded servers where no URL is set, schema, worker and beat."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have started us with Ctrl-C ignored
+        signal.signal(number, _interrupt)
     here = deployment(any_schema=True)
     say = error_console().print
     before, after = migrate(here.engine)

@@ -22,21 +22,21 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.CheckConstraint(
             "counter_only_at >= '0001-01-02 00:00+00' AND counter_only_at < '10000-01-01 00:00+00'",
-            name="ck_accounts_counter_only_at_finite",
+            name=op.f("ck_accounts_counter_only_at_finite"),
         ),
-        sa.CheckConstraint("registration IN ('online', 'hellowork')", name="ck_accounts_registration_known"),
-        sa.CheckConstraint("state <> 'active' OR withdrawn_at IS NULL", name="ck_accounts_active_not_withdrawn"),
+        sa.CheckConstraint("registration IN ('online', 'hellowork')", name=op.f("ck_accounts_registration_known")),
+        sa.CheckConstraint("state <> 'active' OR withdrawn_at IS NULL", name=op.f("ck_accounts_active_not_withdrawn")),
         sa.CheckConstraint(
             "state <> 'counter_only' OR (email IS NULL AND password_hash IS NULL)",
-            name="ck_accounts_counter_only_without_credentials",
+            name=op.f("ck_accounts_counter_only_without_credentials"),
         ),
         sa.CheckConstraint(
-            "state = 'counter_only' OR counter_only_at IS NULL", name="ck_accounts_counter_only_at_fits"
+            "state = 'counter_only' OR counter_only_at IS NULL", name=op.f("ck_accounts_counter_only_at_fits")
         ),
-        sa.CheckConstraint("state IN ('active', 'withdrawn', 'counter_only')", name="ck_accounts_state_known"),
+        sa.CheckConstraint("state IN ('active', 'withdrawn', 'counter_only')", name=op.f("ck_accounts_state_known")),
         sa.CheckConstraint(
             "withdrawn_at >= '0001-01-02 00:00+00' AND withdrawn_at < '10000-01-01 00:00+00'",
-            name="ck_accounts_withdrawn_at_finite",
+            name=op.f("ck_accounts_withdrawn_at_finite"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
         sa.UniqueConstraint("email", name="uq_accounts_email"),
@@ -65,8 +65,8 @@ def upgrade() -> None:
         sa.Column("acted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sweep_id", sa.BigInteger(), nullable=False),
         sa.Column("receipt_id", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("action IN ('counter_only', 'purge')", name="ck_actions_action_known"),
-        sa.CheckConstraint("due_at <= acted_at", name="ck_actions_not_before_due"),
+        sa.CheckConstraint("action IN ('counter_only', 'purge')", name=op.f("ck_actions_action_known")),
+        sa.CheckConstraint("due_at <= acted_at", name=op.f("ck_actions_not_before_due")),
         sa.PrimaryKeyConstraint("id", name="pk_actions"),
     )
     op.create_index("ix_actions_account_id", "actions", ["account_id"], unique=False)
@@ -93,9 +93,11 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("(status IN ('done', 'failed')) = (ended_at IS NOT NULL)", name="ck_sweeps_ended_at_fits"),
-        sa.CheckConstraint("policy IN ('counter_only', 'purge')", name="ck_sweeps_policy_known"),
-        sa.CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="ck_sweeps_status_known"),
+        sa.CheckConstraint(
+            "(status IN ('done', 'failed')) = (ended_at IS NOT NULL)", name=op.f("ck_sweeps_ended_at_fits")
+        ),
+        sa.CheckConstraint("policy IN ('counter_only', 'purge')", name=op.f("ck_sweeps_policy_known")),
+        sa.CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name=op.f("ck_sweeps_status_known")),
         sa.PrimaryKeyConstraint("id", name="pk_sweeps"),
         sa.UniqueConstraint("policy", "tick", name="uq_sweeps_policy_tick"),
     )
@@ -111,7 +113,7 @@ def upgrade() -> None:
         sa.Column("job_number", sa.Text(), nullable=True),
         sa.Column("statement", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("kind IN ('self', 'referral')", name="ck_applications_kind_known"),
+        sa.CheckConstraint("kind IN ('self', 'referral')", name=op.f("ck_applications_kind_known")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_applications_account_id"),
         sa.PrimaryKeyConstraint("id", name="pk_applications"),
     )
@@ -153,12 +155,12 @@ def upgrade() -> None:
         sa.Column("self_introduction", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "invalidated_at >= '0001-01-02 00:00+00' AND invalidated_at < '10000-01-01 00:00+00'",
-            name="ck_job_seekings_invalidated_at_finite",
+            name=op.f("ck_job_seekings_invalidated_at_finite"),
         ),
         sa.CheckConstraint(
-            "status = 'invalid' OR invalidated_at IS NULL", name="ck_job_seekings_valid_not_invalidated"
+            "status = 'invalid' OR invalidated_at IS NULL", name=op.f("ck_job_seekings_valid_not_invalidated")
         ),
-        sa.CheckConstraint("status IN ('valid', 'invalid')", name="ck_job_seekings_status_known"),
+        sa.CheckConstraint("status IN ('valid', 'invalid')", name=op.f("ck_job_seekings_status_known")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_job_seekings_account_id"),
         sa.PrimaryKeyConstraint("account_id", name="pk_job_seekings"),
     )
@@ -198,8 +200,8 @@ def upgrade() -> None:
         sa.Column("accounts", sa.BigInteger(), nullable=False),
         sa.Column("rows", JSONB(), nullable=False),
         sa.Column("acted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("action IN ('counter_only', 'purge')", name="ck_receipts_action_known"),
-        sa.CheckConstraint("accounts > 0", name="ck_receipts_accounts_positive"),
+        sa.CheckConstraint("action IN ('counter_only', 'purge')", name=op.f("ck_receipts_action_known")),
+        sa.CheckConstraint("accounts > 0", name=op.f("ck_receipts_accounts_positive")),
         sa.ForeignKeyConstraint(["sweep_id"], ["sweeps.id"], name="fk_receipts_sweep_id"),
         sa.PrimaryKeyConstraint("id", name="pk_receipts"),
     )

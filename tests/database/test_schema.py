@@ -1,0 +1,144 @@
+import pytest
+from builders import an_account
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from models import Base
+from models.errors import InvalidConfiguration
+from tasks.catalog import catalog_faults
+from worker.database import check_schema, connect, migrate
+
+CATALOG = """
+SELECT 'column', c.table_name, c.column_name, c.data_type, c.is_nullable, c.column_default, c.is_identity
+  FROM information_schema.columns c WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated::text, NULL, NULL
+  FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
+UNION ALL
+SELECT 'index', tablename, indexname, indexdef, NULL, NULL, NULL
+  FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), tgenabled::text, p.prosrc, NULL
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid WHERE NOT tgisinternal
+"""
+
+
+def catalog(engine):
+    with engine.connect() as connection:
+        rows = connection.execute(text(CATALOG)).all()
+    # The text of a function is free to be indented as its file is.
+    return sorted(tuple(" ".join(str(cell).split()) for cell in row) for row in rows)
+
+
+@pytest.fixture
+def created(engine, another_database_url):
+    """A database whose schema was made from the models alone."""
+    created = connect(another_database_url, pooled=False)
+    Base.metadata.create_all(created)
+    return created
+
+
+def test_the_migrations_lead_to_the_schema_of_the_models(engine, created):
+    assert catalog(engine) == catalog(created)
+
+
+def test_migrating_twice_changes_nothing(engine):
+    assert migrate(engine) == ("0001", "0001")
+
+
+def test_a_schema_that_a_newer_program_made_is_refused_and_left_alone(engine):
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for step in (check_schema, migrate):
+        with pytest.raises(InvalidConfiguration, match=r"9999.*upgrade this program"):
+            step(engine)
+
+
+def test_a_database_without_schema_says_what_to_do(another_database_url):
+    with pytest.raises(InvalidConfiguration, match="retention migrate"):
+        check_schema(connect(another_database_url, pooled=False))
+
+
+@pytest.mark.parametrize(
+    ("row", "constraint"),
+    [
+        ("'online', 'gone', NULL, NULL, NULL", "state_known"),
+        ("'post', 'active', NULL, NULL, NULL", "registration_known"),
+        ("'online', 'active', NULL, now(), NULL", "active_not_withdrawn"),
+        ("'online', 'withdrawn', NULL, now(), now()", "counter_only_at_fits"),
+        ("'online', 'counter_only', 'a@example.jp', now(), now()", "counter_only_without_credentials"),
+        ("'online', 'withdrawn', NULL, '-infinity', NULL", "withdrawn_at_finite"),
+        ("'online', 'withdrawn', NULL, 'infinity', NULL", "withdrawn_at_finite"),
+        ("'online', 'counter_only', NULL, NULL, 'infinity'", "counter_only_at_finite"),
+    ],
+)
+def test_the_database_refuses_an_account_whose_state_and_dates_contradict_each_other(engine, row, constraint):
+    with pytest.raises(IntegrityError, match=f"ck_accounts_{constraint}"), engine.begin() as connection:
+        connection.execute(
+            text(f"INSERT INTO accounts (registration, state, email, withdrawn_at, counter_only_at) VALUES ({row})")
+        )
+
+
+@pytest.mark.parametrize(
+    ("row", "constraint"),
+    [
+        ("'stale', NULL", "status_known"),
+        ("'valid', now()", "valid_not_invalidated"),
+        ("'invalid', '-infinity'", "invalidated_at_finite"),
+    ],
+)
+def test_the_database_refuses_a_job_seeking_whose_status_and_date_contradict_each_other(engine, row, constraint):
+    with engine.begin() as connection:
+        account_id = an_account(connection, status=None)
+    insert = f"INSERT INTO job_seekings (account_id, status, invalidated_at) VALUES ({account_id}, {row})"
+    with pytest.raises(IntegrityError, match=f"ck_job_seekings_{constraint}"), engine.begin() as connection:
+        connection.execute(text(insert))
+
+
+def test_the_anomalies_of_a_careless_import_are_let_in(engine):
+    with engine.begin() as connection:
+        an_account(connection, state="withdrawn", withdrawn_at=None)
+        an_account(connection, state="counter_only")
+        an_account(connection, status="invalid", invalidated_at=None)
+
+
+@pytest.mark.parametrize("table", ["actions", "receipts"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
+def test_the_log_refuses_every_change(engine, table, change):
+    with pytest.raises(DBAPIError, match="only ever appended to"), engine.begin() as connection:
+        connection.execute(text(change.format(table)))
+
+
+def test_the_catalog_of_a_migrated_database_has_no_fault(engine):
+    with engine.connect() as connection:
+        assert catalog_faults(connection) == []
+
+
+def test_every_foreign_key_has_an_index_that_begins_with_it(engine):
+    inspector = inspect(engine)
+    for table in inspector.get_table_names():
+        leading = {index["column_names"][0] for index in inspector.get_indexes(table)}
+        leading.add(inspector.get_pk_constraint(table)["constrained_columns"][0])
+        for key in inspector.get_foreign_keys(table):
+            assert key["constrained_columns"][0] in leading, (table, key["name"])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("DROP INDEX ix_messages_account_id", "messages.account_id refers to accounts without an index"),
+        (
+            "CREATE TABLE notes (id bigint PRIMARY KEY, message_id bigint REFERENCES messages)",
+            "table notes refers to messages and is unknown",
+        ),
+        (
+            "CREATE SCHEMA other; CREATE TABLE other.notes (account_id bigint PRIMARY KEY REFERENCES accounts)",
+            "table other.notes refers to accounts and is unknown",
+        ),
+        ("DROP TABLE saved_jobs", "table saved_jobs is missing"),
+    ],
+)
+def test_the_catalog_check_names_what_a_purge_would_stumble_over(engine, change, fault):
+    with engine.begin() as connection:
+        connection.execute(text(change))
+        assert any(fault in each for each in catalog_faults(connection))
