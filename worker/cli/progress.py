@@ -79,7 +79,7 @@ class SweepProgress:
         if number in self._bar:
             self._bars.remove_task(self._bar.pop(number))
         with transaction(self._here.engine) as connection:
-            rows = connection.execute(select_rows(number)).tuples().all()
+            rows = connection.execute(select_rows(number)).all()
         verb = {"purge": "deleted", "counter_only": "moved"}[sweep["policy"]]
         counted = ", ".join(f"{table} {count:,}" for table, count in rows if count)
         failure = f": {sweep['failure']}" if sweep["failure"] else ""

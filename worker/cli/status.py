@@ -46,7 +46,7 @@ def _read(here: Deployment) -> dict[str, Any]:
     now = datetime.now(UTC)
     with transaction(here.engine) as connection:
         late = [lateness(connection, here.policies, policy, now) for policy in here.policies]
-        anomalies = dict(connection.execute(count_anomalies(now=now)).tuples().all())
+        anomalies = {kind: accounts for kind, accounts in connection.execute(count_anomalies(now=now))}  # noqa: C416 - rows
         holds = connection.execute(count_holds()).scalar_one()
         heard = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == "beat"))
     return {
