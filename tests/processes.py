@@ -40,7 +40,9 @@ class Stack:
         self.environment["RETENTION_DATABASE_URL"] = database_url
         self.environment["RETENTION_BROKER_URL"] = broker_url
 
-    def retention(self, *arguments: str, check: bool = False, **changes: str | None) -> Result:
+    def retention(
+        self, *arguments: str, check: bool = False, patience: float = PATIENCE_SECONDS, **changes: str | None
+    ) -> Result:
         """Run `retention`; with `check` it must succeed. `changes` alter its environment, None unsets."""
         environment = {k: v for k, v in (self.environment | changes).items() if v is not None}
         done = subprocess.run(
@@ -48,7 +50,7 @@ class Stack:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=patience,
             check=False,
             stdin=subprocess.DEVNULL,
         )
@@ -83,7 +85,8 @@ class Stack:
     def run(self, policy: str) -> list[dict[str, Any]]:
         """Trigger sweeps by hand and wait for their end."""
         reason = ("--actor", "test", "--reason", "test")
-        return self.retention("run", policy, "--wait", *reason, "--json", check=True).json["sweeps"]
+        run = self.retention("run", policy, "--wait", *reason, "--json", check=True, patience=7200)
+        return run.json["sweeps"]
 
     def stop(self) -> None:
         """End everything that was started here and is still there."""
