@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,9 +34,11 @@ def _database_url(url: str) -> str:
         raise ValueError(DATABASE_SHOULD)
     conninfo = f"postgresql://{rest}"
     try:
-        conninfo_to_dict(conninfo)
-    except Exception as error:
+        ports = str(conninfo_to_dict(conninfo).get("port") or "5432")
+    except ProgrammingError as error:
         raise ValueError(DATABASE_SHOULD) from error
+    if not all(port.isdecimal() for port in ports.split(",")):
+        raise ValueError(DATABASE_SHOULD)
     return conninfo
 
 

@@ -31,7 +31,7 @@ def populate(here: Deployment, *, accounts: int, number: int, append: bool) -> t
     """Seed with a progress bar; returns rows by table and the seconds it took."""
     columns = (TextColumn("seeding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     began = monotonic()
-    with Progress(*columns, console=error_console()) as progress:
+    with Progress(*columns, console=error_console(), disable=not error_console().is_terminal) as progress:
         bar = progress.add_task("seeding", total=accounts)
         rows = seed(
             here.engine,
