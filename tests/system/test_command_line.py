@@ -202,4 +202,4 @@ def test_a_forecast_says_what_falls_due_on_which_day(stack, engine):
     found = stack.retention("forecast", "--days", "4", "--json", check=True).json["policies"]["counter_only"]
     assert found["due"] == 1
     assert [each["accounts"] for each in found["days"]] == [1, 0, 2, 0]
-    assert found["days"][0]["date"] == (today + timedelta(days=1)).isoformat()
+    assert found["days"][0]["day"] == (today + timedelta(days=1)).isoformat()

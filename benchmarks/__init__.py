@@ -1,0 +1,1 @@
+"""Speed as ratios, everything compared side by side in one run: `make bench`."""

@@ -1,0 +1,122 @@
+"""`python -m benchmarks [--smoke]`: one run, one report in Markdown and JSON under benchmarks/results/."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from sqlalchemy import text
+
+from benchmarks.measures import Bench, Size, memory, scan, throughput
+from worker import embedded
+from worker.database import connect
+from worker.settings import Settings
+
+RESULTS = Path(__file__).parent / "results"
+FULL = Size(
+    rounds=5,
+    whole_accounts=60_000,
+    purge_slice=3_000,
+    orm_slice=150,
+    thin_slice=40_000,
+    idle=(10_000, 100_000, 1_000_000),
+    memory_slices=(2_000, 200_000),
+)
+SMOKE = Size(
+    rounds=1,
+    whole_accounts=1_000,
+    purge_slice=100,
+    orm_slice=10,
+    thin_slice=500,
+    idle=(1_000, 5_000),
+    memory_slices=(200, 2_000),
+)
+PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis")
+
+
+def main() -> None:
+    """Measure, and write the report; a smoke run only shows that measuring works."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="small, in a minute, without a report")
+    smoke = parser.parse_args().smoke
+    size = SMOKE if smoke else FULL
+    with tempfile.TemporaryDirectory() as var:
+        given = os.environ.get("BENCH_DATABASE_URL")
+        servers = embedded.ensure(Path(var), database=given is None, broker=True)
+        bench = Bench(given or str(servers.database_url), str(servers.broker_url), Path(var), _say)
+        throughput(bench, size)
+        scan(bench, size, Settings().policies)
+        memory(bench, size)
+        about = _about(bench)
+        embedded.release()
+    report = _report(bench.raw, size, about)
+    print(report)
+    if not smoke:
+        stem = RESULTS / datetime.now(UTC).strftime("%Y-%m-%d")
+        stem.with_suffix(".md").write_text(report)
+        raw = {"about": about, "raw": bench.raw}
+        stem.with_suffix(".json").write_text(json.dumps(raw, ensure_ascii=False, indent=1) + "\n")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _about(bench: Bench) -> dict[str, str]:
+    engine = connect(bench.database_url, pooled=False)
+    with engine.connect() as connection:
+        shown = {
+            name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "shared_buffers", "fsync")
+        }
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "command": "make bench",
+        "machine": f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB, {platform.machine()}, {platform.system()}",
+        "python": platform.python_version(),
+        "postgresql": f"{shown['server_version']}, shared_buffers {shown['shared_buffers']}, fsync {shown['fsync']}",
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _report(raw: dict[str, list[float]], size: Size, about: dict[str, str]) -> str:
+    few, many = size.memory_slices
+    least, most = size.idle[0], size.idle[-1]
+    ratios = [
+        ("purge: full Celery path to the raw loop", "purge celery accounts/s", "purge raw accounts/s"),
+        ("purge: full Celery path to the ORM one by one", "purge celery accounts/s", "purge orm accounts/s"),
+        (
+            "counter-only: full Celery path to the raw loop",
+            "counter_only celery accounts/s",
+            "counter_only raw accounts/s",
+        ),
+        (
+            f"purge: nothing due, {most:,} to {least:,} accounts",
+            f"purge scan of {most} ms",
+            f"purge scan of {least} ms",
+        ),
+        (
+            f"counter-only: nothing due, {most:,} to {least:,} accounts",
+            f"counter_only scan of {most} ms",
+            f"counter_only scan of {least} ms",
+        ),
+        (f"memory: {many:,} due to {few:,}", f"memory with {many} due MiB", f"memory with {few} due MiB"),
+    ]
+    lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
+    lines += ["", "Medians of interleaved rounds, each on work of its own in one database.", ""]
+    lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
+    for title, this, that in ratios:
+        ours, theirs = median(raw[this]), median(raw[that])
+        lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
+    lines += ["", "| figure | rounds |", "|---|---|"]
+    lines += [f"| {name} | {', '.join(f'{value:,.2f}' for value in values)} |" for name, values in raw.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

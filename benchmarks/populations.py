@@ -1,0 +1,101 @@
+"""Databases to measure on: whole accounts for purging, thin ones for closing windows and for scanning."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, text
+
+from worker.database import migrate
+from worker.seed import Population, seed
+
+__all__ = ["cutoff_of", "fill_idle", "fill_thin", "fill_whole", "settle"]
+
+# Slice k is the accounts whose event lies in day k from here on. A cutoff at the end of that day, with all earlier
+# slices done, is about slice k alone; so every measurement finds work of its own in one database.
+FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
+
+WHOLE = [
+    "DELETE FROM holds",
+    "UPDATE accounts SET state = 'active', withdrawn_at = NULL, counter_only_at = NULL WHERE state <> 'active'",
+    "UPDATE job_seekings SET status = 'valid', invalidated_at = NULL WHERE status = 'invalid'",
+    # Which accounts are due has nothing to do with where they lie.
+    """
+    WITH ranked AS (SELECT account_id, row_number() OVER (ORDER BY md5(account_id::text)) AS rank FROM job_seekings)
+    UPDATE job_seekings j
+       SET status = 'invalid', invalidated_at = :first + slice * interval '1 day' + rank * interval '1 ms'
+      FROM ranked r CROSS JOIN LATERAL (SELECT width_bucket(rank, CAST(:bounds AS bigint[])) AS slice) s
+     WHERE r.account_id = j.account_id AND rank <= :due
+    """,
+]
+THIN = [
+    """
+    WITH made AS (
+        INSERT INTO accounts (registration, state, email, password_hash, withdrawn_at)
+        SELECT 'online', 'withdrawn', 'seeker' || n || '@example.jp', repeat('x', 97), :first + n * interval '1 ms'
+          FROM generate_series(1, :due) AS n ORDER BY md5(n::text) RETURNING id)
+    INSERT INTO job_seekings (account_id, status) SELECT id, 'valid' FROM made
+    """,
+    """
+    WITH ranked AS (SELECT id, row_number() OVER (ORDER BY withdrawn_at) AS rank FROM accounts)
+    UPDATE accounts a SET withdrawn_at = :first + slice * interval '1 day' + rank * interval '1 ms'
+      FROM ranked r CROSS JOIN LATERAL (SELECT width_bucket(rank, CAST(:bounds AS bigint[])) AS slice) s
+     WHERE r.id = a.id
+    """,
+    """
+    INSERT INTO login_sessions (account_id, user_agent)
+    SELECT id, repeat('u', 60) FROM accounts, generate_series(1, 3)
+    """,
+]
+IDLE = """
+    WITH made AS (
+        INSERT INTO accounts (registration, state, email, withdrawn_at)
+        SELECT 'online', CASE WHEN n % 8 = 0 THEN 'withdrawn' ELSE 'active' END, 'idle' || n || '@example.jp',
+               CASE WHEN n % 8 = 0 THEN now() - n % 30 * interval '1 day' END
+          FROM generate_series(:above + 1, :upto) AS n RETURNING id)
+    INSERT INTO job_seekings (account_id, status, invalidated_at)
+    SELECT id, 'invalid', now() - id % 1800 * interval '1 day' FROM made
+"""
+
+
+def cutoff_of(number: int) -> datetime:
+    """Return a bound that takes in all of a slice and nothing of the next."""
+    return FIRST_DAY + timedelta(days=number + 1, seconds=-1)
+
+
+def fill_whole(engine: Engine, slices: list[int], *, accounts: int) -> None:
+    """Seed whole accounts with all that is theirs; those of each slice are due for purging."""
+    migrate(engine)
+    population = Population(accounts, 0, datetime.now(UTC), ZoneInfo("Asia/Tokyo"))
+    seed(engine, population, append=False, progress=lambda _: None)
+    _slice(engine, WHOLE, slices)
+
+
+def fill_thin(engine: Engine, slices: list[int]) -> None:
+    """Make withdrawn accounts with three login sessions each; those of each slice are due for closing."""
+    migrate(engine)
+    _slice(engine, THIN, slices)
+
+
+def fill_idle(engine: Engine, *, above: int, upto: int) -> None:
+    """Add accounts of which none is due for anything, until there are `upto`."""
+    with engine.begin() as connection:
+        connection.execute(text(IDLE), {"above": above, "upto": upto})
+    settle(engine)
+
+
+def settle(engine: Engine) -> None:
+    """Leave behind neither dead rows nor a checkpoint that would fall into a measurement."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM (ANALYZE)"))
+        connection.execute(text("CHECKPOINT"))
+
+
+def _slice(engine: Engine, statements: list[str], slices: list[int]) -> None:
+    # width_bucket gives 0 below the first bound: the ranks of slice 0 come before it.
+    values = {"first": FIRST_DAY, "bounds": [total + 1 for total in accumulate(slices)], "due": sum(slices)}
+    with engine.begin() as connection:
+        for statement in statements:
+            used = {name: value for name, value in values.items() if f":{name}" in statement}
+            connection.execute(text(statement), used)
+    settle(engine)

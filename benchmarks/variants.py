@@ -1,0 +1,152 @@
+"""The ways of doing one slice: ours through Celery, the raw SQL loop, the ORM one by one."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, Select, select
+from sqlalchemy.orm import Session
+
+from models import (
+    Account,
+    Application,
+    Document,
+    Hold,
+    JobSeeking,
+    LoginSession,
+    Message,
+    MessageAttachment,
+    PolicyName,
+    SavedJob,
+    SavedSearch,
+    Sweep,
+)
+from tasks.rules.cutoff import Cutoff
+from tasks.statements.purge import owned_tables
+from tasks.statements.sweeps import insert_sweep
+from tasks.sweep import sweep
+from tasks.transaction import transaction
+
+__all__ = ["RAW", "celery_sweep", "orm_purge", "raw_loop", "running_worker"]
+
+RAW_BATCH_ACCOUNTS = 500
+
+# What somebody writes by hand who wants nothing but speed: one statement a batch that claims, acts and logs. It takes
+# no second look at holds, writes no receipt, and trusts its own day arithmetic.
+DELETES = ", ".join(
+    f"d{number} AS (DELETE FROM {table.name} WHERE "
+    + {
+        "accounts": "id = ANY(ARRAY(SELECT id FROM due))",
+        "message_attachments": (
+            "message_id = ANY(ARRAY(SELECT id FROM messages WHERE account_id = ANY(ARRAY(SELECT id FROM due))))"
+        ),
+    }.get(table.name, "account_id = ANY(ARRAY(SELECT id FROM due))")
+    + ")"
+    for number, table in enumerate(owned_tables())
+)
+LOG = """
+INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
+SELECT '{action}', id, event_at, (date_trunc('day', event_at AT TIME ZONE 'Asia/Tokyo') + {period})
+       AT TIME ZONE 'Asia/Tokyo', now(), 0, 0 FROM due
+"""
+RAW = {
+    PolicyName.PURGE: f"""
+        WITH due AS MATERIALIZED (
+            SELECT a.id, j.invalidated_at AS event_at FROM job_seekings j JOIN accounts a ON a.id = j.account_id
+             WHERE j.status = 'invalid' AND j.invalidated_at <= %(cutoff)s
+               AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = a.id AND h.released_at IS NULL)
+             ORDER BY j.invalidated_at, j.account_id LIMIT %(limit)s FOR UPDATE OF a, j SKIP LOCKED), {DELETES}
+        {LOG.format(action="purge", period="interval '1 day' + interval '5 years'")}""",
+    PolicyName.COUNTER_ONLY: f"""
+        WITH due AS MATERIALIZED (
+            SELECT id, withdrawn_at AS event_at FROM accounts a WHERE state = 'withdrawn' AND withdrawn_at < %(cutoff)s
+               AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = a.id AND h.released_at IS NULL)
+               AND NOT EXISTS (SELECT FROM job_seekings j WHERE j.account_id = a.id AND j.status = 'invalid'
+                                  AND j.invalidated_at <= %(cutoff)s)
+             ORDER BY withdrawn_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
+        moved AS (
+            UPDATE accounts SET state = 'counter_only', email = NULL, password_hash = NULL, counter_only_at = now(),
+                   version = version + 1 WHERE id = ANY(ARRAY(SELECT id FROM due))),
+        sessions AS (DELETE FROM login_sessions WHERE account_id = ANY(ARRAY(SELECT id FROM due)))
+        {LOG.format(action="counter_only", period="interval '31 days'")}""",
+}
+
+
+def raw_loop(url: str, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
+    """Do a slice by the raw SQL loop; returns accounts and seconds."""
+    accounts = 0
+    with psycopg.connect(url) as connection:
+        began = perf_counter()
+        while done := connection.execute(RAW[policy], {"cutoff": cutoff, "limit": RAW_BATCH_ACCOUNTS}).rowcount:
+            connection.commit()
+            accounts += done
+        return accounts, perf_counter() - began
+
+
+def orm_purge(engine: Engine, cutoff: datetime) -> tuple[int, float]:
+    """Purge a slice as an ORM is often used: one account, its rows loaded and deleted each, one transaction."""
+    due = select(JobSeeking.account_id).where(JobSeeking.invalidated_at <= cutoff).order_by(JobSeeking.invalidated_at)
+    accounts = 0
+    with Session(engine) as session:
+        began = perf_counter()
+        for account_id in session.scalars(due).all():
+            for rows in _rows_of(account_id):
+                for row in session.scalars(rows):
+                    session.delete(row)
+                session.flush()
+            session.commit()
+            accounts += 1
+    return accounts, perf_counter() - began
+
+
+def _rows_of(account_id: int) -> Iterator[Select[Any]]:
+    messages = select(Message.id).where(Message.account_id == account_id)
+    yield select(MessageAttachment).where(MessageAttachment.message_id.in_(messages))
+    for model in (Application, Message, SavedSearch, SavedJob, Document, LoginSession, Hold, JobSeeking):
+        yield select(model).where(model.account_id == account_id)
+    yield select(Account).where(Account.id == account_id)
+
+
+def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
+    """Do a slice as in production: a sweep's row, its message, the running workers; returns accounts and seconds."""
+    bounds = Cutoff(policy, cutoff, cutoff)
+    asked = insert_sweep(bounds, as_of=datetime.now(UTC), tick=None, actor="bench", reason="bench")
+    began = perf_counter()
+    with transaction(engine) as connection:
+        sweep_id = connection.execute(asked).scalar_one()
+    sweep.apply_async((sweep_id,))
+    while True:
+        with engine.connect() as connection:
+            due, ended = connection.execute(select(Sweep.due, Sweep.ended_at).where(Sweep.id == sweep_id)).one()
+        if ended:
+            return due, perf_counter() - began
+        sleep(0.005)
+
+
+@contextmanager
+def running_worker(environment: dict[str, str], log: Path, *, processes: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Celery worker with so many processes while the block runs."""
+    with log.open("wb") as output:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "worker", "worker", f"--concurrency={processes}"],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        while b"ready." not in log.read_bytes():
+            if worker.poll() is not None:
+                raise RuntimeError(f"the worker does not start; its log is {log}")
+            sleep(0.05)
+        yield worker
+    finally:
+        worker.terminate()
+        worker.wait()
