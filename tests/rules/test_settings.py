@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from worker.settings import Settings
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+# Unset by default, or with a default that depends on where the checkout is.
+UNSET = {"database_url", "broker_url", "var_directory"}
+
+
+def test_the_example_file_names_every_setting_with_its_default_and_meaning():
+    lines = EXAMPLE.read_text().splitlines()
+    shown = {}
+    for line, above in zip(lines[1:], lines, strict=False):
+        name, assigned, value = line.removeprefix("#").partition("=")
+        if assigned and name.startswith("RETENTION_"):
+            shown[name.removeprefix("RETENTION_").lower()] = (line.startswith("#"), value, above.removeprefix("# "))
+    assert shown.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        commented_out, value, meaning = shown[name]
+        assert meaning.startswith(field.description), name
+        assert commented_out == (name in UNSET)
+        assert commented_out or value == str(field.default), name
