@@ -1,7 +1,7 @@
 """What is measured: throughput side by side, the cost of finding nothing, memory against the number due."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,13 @@ from tasks.base import RetentionApp
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.claim import claim
 from worker.app import create_app
-from worker.database import connect, migrate
+from worker.database import connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
 __all__ = ["Bench", "Size", "memory", "scan", "throughput"]
 
-LOOKS = 60
+LOOKS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,19 @@ def throughput(bench: Bench, size: Size) -> None:
     purging = [("celery", size.purge_slice), ("raw", size.purge_slice), ("orm", size.orm_slice)]
     with bench.database() as (url, engine):
         bench.say(f"seeding {size.whole_accounts:,} whole accounts")
-        fill_whole(engine, [n for _ in range(size.rounds) for _, n in purging], accounts=size.whole_accounts)
-        _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in purging] * size.rounds)
+        order = _interleaved(purging, size.rounds)
+        fill_whole(engine, [accounts for _, accounts in order], accounts=size.whole_accounts)
+        _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in order])
     with bench.database() as (url, engine):
         bench.say(f"making {2 * size.rounds * size.thin_slice:,} withdrawn accounts")
-        fill_thin(engine, [size.thin_slice] * 2 * size.rounds)
-        _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, ["celery", "raw"] * size.rounds)
+        order = _interleaved([("celery", size.thin_slice), ("raw", size.thin_slice)], size.rounds)
+        fill_thin(engine, [accounts for _, accounts in order])
+        _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, [name for name, _ in order])
+
+
+def _interleaved(variants: list[tuple[str, int]], rounds: int) -> list[tuple[str, int]]:
+    """Repeat the variants, every other time in reverse, so that none always comes after the same other."""
+    return [each for number in range(rounds) for each in (variants if number % 2 == 0 else variants[::-1])]
 
 
 def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants: list[str]) -> None:
@@ -114,25 +121,38 @@ def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants
 
 
 def scan(bench: Bench, size: Size, policies: Policies) -> None:
-    """Claim where nothing is due, in tables of growing size: milliseconds and buffers."""
+    """Claim where nothing is due, in databases of different size by turns: milliseconds and buffers."""
     now = datetime.now(UTC)
-    with bench.database() as (_, engine):
-        migrate(engine)
-        above = 0
-        for upto in size.idle:
-            fill_idle(engine, above=above, upto=upto)
-            above = upto
-            for name in PolicyName:
-                looking = claim(Cutoff.of(policies, name, now), limit=100)
-                with engine.connect() as connection:
-                    times = [_milliseconds(connection, looking) for _ in range(LOOKS)]
-                    explained = connection.execute(
-                        text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_literal(looking, engine)}")
-                    ).scalar_one()
-                plan = explained[0]["Plan"]
-                bench.note(f"{name} scan of {upto} ms", median(times))
-                bench.note(f"{name} scan of {upto} buffers", plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
-                bench.say(f"{name}: nothing due among {upto:,} accounts, found in {median(times):.2f} ms")
+    with ExitStack() as stack:
+        connections = {}
+        for accounts in size.idle:
+            _, engine = stack.enter_context(bench.database())
+            bench.say(f"making {accounts:,} accounts of which none is due")
+            fill_idle(engine, accounts)
+            connections[accounts] = stack.enter_context(engine.connect())
+        for name in PolicyName:
+            looking = claim(Cutoff.of(policies, name, now)).params(most=100)
+            times: dict[int, list[float]] = {accounts: [] for accounts in connections}
+            for _ in range(LOOKS):
+                for accounts, connection in connections.items():
+                    times[accounts].append(_milliseconds(connection, looking))
+            for accounts, connection in connections.items():
+                bench.note(f"{name} scan of {accounts} ms", median(times[accounts]))
+                bench.note(f"{name} scan of {accounts} buffers", _buffers(connection, looking))
+                bench.say(f"{name}: nothing due among {accounts:,}, found in {median(times[accounts]):.2f} ms")
+
+
+def _milliseconds(connection: Connection, statement: Select[Any]) -> float:
+    began = perf_counter()
+    connection.execute(statement).all()
+    return (perf_counter() - began) * 1000
+
+
+def _buffers(connection: Connection, statement: Select[Any]) -> int:
+    compiled = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}"
+    plan = connection.exec_driver_sql(explain).scalar_one()[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 def memory(bench: Bench, size: Size) -> None:
@@ -146,17 +166,6 @@ def memory(bench: Bench, size: Size) -> None:
                 peak = max(_peak_mebibytes(process) for process in worker.children())
             bench.note(f"memory with {accounts} due MiB", peak)
             bench.say(f"{accounts:,} due: {peak:,.0f} MiB in the largest process")
-
-
-def _milliseconds(connection: Connection, statement: Select[Any]) -> float:
-    began = perf_counter()
-    connection.execute(statement).all()
-    return (perf_counter() - began) * 1000
-
-
-def _literal(statement: Select[Any], engine: Engine) -> str:
-    compiled = statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
-    return str(compiled).replace("%%", "%").replace(":", "\\:")
 
 
 def _peak_mebibytes(process: psutil.Process) -> float:

@@ -52,7 +52,7 @@ IDLE = """
         INSERT INTO accounts (registration, state, email, withdrawn_at)
         SELECT 'online', CASE WHEN n % 8 = 0 THEN 'withdrawn' ELSE 'active' END, 'idle' || n || '@example.jp',
                CASE WHEN n % 8 = 0 THEN now() - n % 30 * interval '1 day' END
-          FROM generate_series(:above + 1, :upto) AS n RETURNING id)
+          FROM generate_series(1, :accounts) AS n RETURNING id)
     INSERT INTO job_seekings (account_id, status, invalidated_at)
     SELECT id, 'invalid', now() - id % 1800 * interval '1 day' FROM made
 """
@@ -77,10 +77,11 @@ def fill_thin(engine: Engine, slices: list[int]) -> None:
     _slice(engine, THIN, slices)
 
 
-def fill_idle(engine: Engine, *, above: int, upto: int) -> None:
-    """Add accounts of which none is due for anything, until there are `upto`."""
+def fill_idle(engine: Engine, accounts: int) -> None:
+    """Make accounts of which none is due for anything."""
+    migrate(engine)
     with engine.begin() as connection:
-        connection.execute(text(IDLE), {"above": above, "upto": upto})
+        connection.execute(text(IDLE), {"accounts": accounts})
     settle(engine)
 
 

@@ -45,7 +45,7 @@ def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, 
     with transaction(engine) as connection:
         if not connection.scalar(take_lane(sweep_id, lane)):
             return None
-        accounts, claimed, dates = connection.execute(claim(cutoff, limit=limit)).one()
+        accounts, claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
         if not accounts:
             return Batch()
         starts, dues = steps(policy, dates or ())

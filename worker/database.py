@@ -34,7 +34,8 @@ def connect(url: str, *, pooled: bool = True) -> Engine:
         "postgresql+psycopg://",
         creator=opening,
         poolclass=QueuePool if pooled else NullPool,
-        pool_pre_ping=pooled,
+        # No ping before use: a connection found broken is an outage like any other, which tasks wait out.
+        pool_pre_ping=False,
         # The second look under the locks needs a snapshot of its own, whatever the server's default is.
         isolation_level="READ COMMITTED",
         hide_parameters=True,

@@ -1,6 +1,7 @@
 """Claim: lock the next due accounts, so that nobody else acts on them until the batch has ended."""
 
 from datetime import date
+from functools import lru_cache
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,8 +26,9 @@ from tasks.statements.due import due
 __all__ = ["claim", "is_claimed", "take_lane"]
 
 
-def claim(cutoff: Cutoff, *, limit: int) -> Select[int, str | None, list[date] | None]:
-    """Lock the oldest due accounts that nobody else has locked, up to `limit`.
+@lru_cache(maxsize=8)
+def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None]:
+    """Lock the oldest due accounts that nobody else has locked, up to the parameter `most`.
 
     Returns one row: how many; their numbers as PostgreSQL writes an array, to be handed back as they are; and the
     dates in UTC of their events, each once.
@@ -37,7 +39,12 @@ def claim(cutoff: Cutoff, *, limit: int) -> Select[int, str | None, list[date] |
     foreign key must lock the account.
     """
     tables = [Account, JobSeeking] if cutoff.policy == PolicyName.PURGE else [Account]
-    locked = due(cutoff, now=func.now()).limit(limit).with_for_update(of=tables, skip_locked=True).subquery()
+    locked = (
+        due(cutoff, now=func.now())
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(of=tables, skip_locked=True)
+        .subquery()
+    )
     day = cast(func.timezone("UTC", locked.c.event_at), Date)
     return select(
         func.count(), cast(func.array_agg(locked.c.account_id), Text), func.array_agg(distinct(day), type_=ARRAY(Date))

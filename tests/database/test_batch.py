@@ -153,7 +153,7 @@ def claimed(request, engine, policies):
         asked = insert_sweep(cutoff, as_of=NOW, tick=None, actor="test", reason="test")
         sweep_id = connection.execute(asked).scalar_one()
     with transaction(engine) as connection:
-        accounts, numbers, dates = connection.execute(claim(cutoff, limit=10)).one()
+        accounts, numbers, dates = connection.execute(claim(cutoff), {"most": 10}).one()
         assert (accounts, numbers) == (1, f"{{{account_id}}}")
 
         def act():
