@@ -6,12 +6,19 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from models import Registration, State, Status
-from models.calendar import start_of_day, today
+from models.calendar import retention_cutoff, start_of_day, today
 
-__all__ = ["Dates", "Life", "boundaries", "life"]
+__all__ = ["YEARS", "Dates", "Life", "boundaries", "life"]
 
 MICROSECOND = timedelta.resolution
 DAY = timedelta(days=1)
+YEARS = 8
+AGE_DAYS = YEARS * 365
+FIVE_YEARS_DAYS = 5 * 366
+# No registration runs out sooner after it was made: it is valid until the end of the second month after it.
+SHORTEST_DAYS = 93
+# Only the older part of the population can have been invalid for five years; so there it is more frequent.
+OLD_SHARE = 1 - (FIVE_YEARS_DAYS + SHORTEST_DAYS + 35) / AGE_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +64,43 @@ class Dates:
         return datetime.combine(day, clock, self.zone)
 
 
-def life(dates: Dates) -> Life:
-    """Draw one ordinary account."""
+def life(dates: Dates, age_days: int) -> Life:
+    """Draw one ordinary account that was opened so many days ago; nothing happens to it before."""
     rng = dates.rng
     registration = Registration.ONLINE if rng.random() < 0.7 else Registration.HELLOWORK
-    status, invalidated_at = _job_seeking(dates)
+    status, invalidated_at = _job_seeking(dates, age_days)
     draw = rng.random()
     if draw < 0.001:
         return _anomaly(dates, registration)
     if draw < 0.72:
         return Life(registration, State.ACTIVE, status=status, invalidated_at=invalidated_at)
-    if draw < 0.85:
+    if draw < 0.85 and age_days > 0:
         days_ago = 31 + int(rng.random() * 30) if rng.random() < 0.3 else int(rng.random() * 31)
-        withdrawn_at = dates.some_time(days_ago)
+        withdrawn_at = dates.some_time(min(days_ago, age_days - 1))
         return Life(registration, State.WITHDRAWN, withdrawn_at, None, status, invalidated_at)
-    days_ago = 62 + int(rng.random() * 1700)
+    if age_days <= 63:
+        return Life(registration, State.ACTIVE, status=status, invalidated_at=invalidated_at)
+    days_ago = 62 + int(rng.random() * min(1700, age_days - 63))
     moved_at = dates.start(days_ago - 31) + timedelta(minutes=10, seconds=rng.random() * 60)
     return Life(registration, State.COUNTER_ONLY, dates.some_time(days_ago), moved_at, status, invalidated_at)
 
 
-def _job_seeking(dates: Dates) -> tuple[Status | None, datetime | None]:
+def _job_seeking(dates: Dates, age_days: int) -> tuple[Status | None, datetime | None]:
     rng = dates.rng
     draw = rng.random()
     if draw < 0.04:
         return None, None
-    if draw < 0.45:
+    latest = age_days - SHORTEST_DAYS
+    if draw < 0.445 or latest < 1:
         return Status.VALID, None
-    five_years = 5 * 366
-    if draw < 0.475:  # what the worker finds due on some days
-        days_ago = five_years + int(rng.random() * 35)
-    elif draw < 0.48:  # what it should have found long ago
-        days_ago = five_years + int(rng.random() * 3 * 365)
+    overdue = latest - FIVE_YEARS_DAYS
+    old = rng.random() * OLD_SHARE * 0.57
+    if overdue >= 35 and old < 0.025:  # what the worker finds due on some days
+        days_ago = FIVE_YEARS_DAYS + int(rng.random() * 35)
+    elif overdue >= 35 and old < 0.03:  # what it should have found long ago
+        days_ago = FIVE_YEARS_DAYS + int(rng.random() * overdue)
     else:
-        days_ago = 1 + int(rng.random() * (five_years - 40))
+        days_ago = 1 + int(rng.random() * min(FIVE_YEARS_DAYS - 40, latest))
     ran_out = rng.random() < 0.5
     return Status.INVALID, dates.month_end(days_ago) if ran_out else dates.office_hours(days_ago)
 
@@ -113,8 +124,7 @@ def boundaries(dates: Dates) -> list[Life]:
     edges = [start_of_day(day - n * DAY, dates.zone) for n in (30, 31)]
     edges += [dates.at(day - n * DAY, last_moment) for n in (30, 31)]
     withdrawn = [Life(Registration.ONLINE, State.WITHDRAWN, edge) for edge in edges]
-    five_years_ago = day.replace(year=day.year - 5, day=min(day.day, 28))
-    midnight = start_of_day(five_years_ago, dates.zone)
+    midnight = retention_cutoff(dates.now, years=5, zone=dates.zone)
     leap = next(year for year in range(day.year - 5, 0, -1) if year % 4 == 0 and year % 100)
     invalid = [midnight - MICROSECOND, midnight, midnight + MICROSECOND]
     invalid += [

@@ -1,27 +1,34 @@
 """Writing a made-up population into the database: by COPY, in one transaction, all or nothing."""
 
 import multiprocessing
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from multiprocessing.connection import wait
+from threading import Thread
 from zoneinfo import ZoneInfo
 
 import psycopg
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     Connection,
     Constraint,
     Engine,
     ForeignKeyConstraint,
     Index,
     Table,
+    cast,
     func,
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import REGCLASS
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
 from models import Account, Message
@@ -60,7 +67,7 @@ class Population:
         """Yield its chunks, with ids behind those given."""
         for number, first in enumerate(range(0, self.accounts, CHUNK_ACCOUNTS)):
             size = min(CHUNK_ACCOUNTS, self.accounts - first)
-            yield Chunk(self.seed, number, size, after_account, after_message, self.now, self.zone)
+            yield Chunk(self.seed, number, size, self.accounts, after_account, after_message, self.now, self.zone)
 
 
 def seed(engine: Engine, population: Population, *, append: bool, progress: Callable[[int], None]) -> dict[str, int]:
@@ -80,12 +87,11 @@ def seed(engine: Engine, population: Population, *, append: bool, progress: Call
         Unavailable: the database did not answer; nothing was written.
     """
     with transaction(engine, statement=PATIENCE) as connection:
-        after_account = connection.scalar(select(func.max(Account.id))) or 0
-        after_message = connection.scalar(select(func.max(Message.id))) or 0
-        if after_account and not append:
+        filled = connection.scalar(select(Account.id).limit(1)) is not None
+        if filled and not append:
             raise Refused("the database holds accounts already; seed an empty one, or add to it with --append")
-        chunks = population.chunks(after_account, after_message)
-        if after_account:
+        chunks = population.chunks(_last_number(connection, Account), _last_number(connection, Message))
+        if filled:
             rows = _copy(connection, chunks, progress)
         else:
             # Indexes and foreign keys are built once at the end, much faster than row by row.
@@ -104,18 +110,27 @@ def _copy(connection: Connection, chunks: Iterator[Chunk], progress: Callable[[i
     written: Counter[str] = Counter()
     for chunk, made in _made(chunks):
         for table, block in made.items():
-            with driver.cursor() as cursor:
-                columns = COLUMNS[table].replace(" ", ", ")
-                with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-                    copy.write(block)
-                written[table] += cursor.rowcount
+            written[table] += _copy_block(driver, table, block)
         progress(chunk.accounts)
     return dict(written)
 
 
+def _copy_block(driver: psycopg.Connection, table: str, block: bytes) -> int:
+    statement = f"COPY {table} ({COLUMNS[table].replace(' ', ', ')}) FROM STDIN"
+    try:
+        with driver.cursor() as cursor:
+            with cursor.copy(statement.encode()) as copy:
+                copy.write(block)
+            return cursor.rowcount
+    except psycopg.Error as error:
+        # As SQLAlchemy would raise it, so that the transaction gives it one of our names.
+        raise DBAPIError(statement, None, error, connection_invalidated=driver.broken) from None
+
+
 def _made(chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, dict[str, bytes]]]:
     """Yield each chunk with its blocks, made in other processes a few ahead."""
-    executor = ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=_end_with_parent)
     try:
         making: deque[tuple[Chunk, Future[dict[str, bytes]]]] = deque()
         making.extend((chunk, executor.submit(blocks, chunk)) for chunk in islice(chunks, CHUNKS_IN_FLIGHT))
@@ -125,6 +140,19 @@ def _made(chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, dict[str, bytes]]]:
             making.extend((next_one, executor.submit(blocks, next_one)) for next_one in islice(chunks, 1))
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, even by SIGKILL; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - runs in children only
+    sentinel = parent.sentinel
+
+    def follow() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
 
 
 def _derived() -> list[Derived]:
@@ -151,7 +179,19 @@ def _create_derived(connection: Connection) -> None:
         connection.execute(CreateIndex(each) if isinstance(each, Index) else AddConstraint(each))
 
 
+def _last_number(connection: Connection, model: type[Account | Message]) -> int:
+    """Return the highest number ever given, also to a row that is gone: the log must never speak of two accounts."""
+    highest = select(func.max(model.id)).scalar_subquery()
+    given = func.greatest(highest, func.pg_sequence_last_value(_sequence(model)), 0)
+    number: int = connection.execute(select(given)).scalar_one()
+    return number
+
+
 def _advance_identities(connection: Connection) -> None:
     for model in (Account, Message):
-        sequence = func.pg_get_serial_sequence(model.__tablename__, "id")
-        connection.execute(select(func.setval(sequence, select(func.max(model.id)).scalar_subquery())))
+        if last := _last_number(connection, model):
+            connection.execute(select(func.setval(_sequence(model), last)))
+
+
+def _sequence(model: type[Account | Message]) -> ColumnElement[str]:
+    return cast(func.pg_get_serial_sequence(model.__tablename__, "id"), REGCLASS)

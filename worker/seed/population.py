@@ -1,24 +1,31 @@
 """Chunks of a made-up population, as blocks of text for COPY; the same seed gives the same blocks."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import Random
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from models import State
-from worker.seed.dates import Dates, Life, boundaries, life
-from worker.seed.words import DOCUMENTS, LOCATIONS, OCCUPATIONS, SUBJECTS, USER_AGENTS, paragraphs
+from worker.seed.dates import AGE_DAYS, Dates, Life, boundaries, life
+from worker.seed.words import DOCUMENTS, LOCATIONS, OCCUPATIONS, SUBJECTS, USER_AGENTS, letters
 
 __all__ = ["CHUNK_ACCOUNTS", "COLUMNS", "MESSAGES_A_CHUNK", "Chunk", "blocks"]
 
 CHUNK_ACCOUNTS = 500
 # Messages are numbered by us, because attachments name them; each chunk has this many numbers for itself.
 MESSAGES_A_CHUNK = 200_000
-POOL = 1_000
+POOL = 2_000
 STRIDE = 101
+AGE = timedelta(days=AGE_DAYS)
+# The edges of the law reach back to the leap year before the last five: further than the population's years.
+OLDEST = AGE + timedelta(days=2 * 366)
+NULL = r"\N"
+# Right in form and length.
+HASH_OF_NOTHING = "$argon2id$v=19$m=65536,t=3,p=4$bm8tc2FsdC1hdC1hbGwuLg$bWFkZS11cC1oYXNoLW9mLW5vdGhpbmc{:012}"
 
 COLUMNS = {
     "accounts": "id registration state email password_hash withdrawn_at counter_only_at created_at",
@@ -36,11 +43,15 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Which part of which population; ids begin behind `after_account` and `after_message`."""
+    """Which part of which population; ids begin behind `after_account` and `after_message`.
+
+    `of_accounts` is the size of the whole population, over which the years are spread.
+    """
 
     seed: int
     number: int
     accounts: int
+    of_accounts: int
     after_account: int
     after_message: int
     now: datetime
@@ -49,7 +60,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Texts and instants that rows are put together from; made once in a process."""
+    """Texts and instants, earliest first, that rows are put together from; made once in a process."""
 
     instants: list[str]
     bodies: list[str]
@@ -61,11 +72,12 @@ class Pools:
     def of(cls, seed: int, now: datetime) -> Self:
         """Return the pools of one population."""
         rng = Random(seed)  # noqa: S311 - no secret
-        eight_years = 8 * 365 * 86_400
+        # In one zone, so that the order of their texts is that of the instants.
+        instants = [_text(now.astimezone(UTC) - AGE * rng.random()) for _ in range(POOL)]
         return cls(
-            [(now - timedelta(seconds=rng.random() * eight_years)).isoformat() for _ in range(POOL)],
-            paragraphs(rng, POOL, most_sentences=12),
-            paragraphs(rng, POOL, most_sentences=6),
+            sorted(instants),
+            letters(rng, POOL, characters=(60, 400)),
+            letters(rng, POOL, characters=(50, 200)),
             [f"{rng.randint(1010, 47990):05}-{rng.randint(1, 99999999):08}" for _ in range(POOL)],
         )
 
@@ -77,8 +89,18 @@ def blocks(chunk: Chunk) -> dict[str, bytes]:
     dates = Dates(chunk.now, chunk.zone, rng)
     edges = boundaries(dates) if chunk.number == 0 else []
     for index in range(chunk.accounts):
-        writer.account(edges[index] if index < len(edges) else life(dates), index)
+        if index < len(edges):
+            writer.account(edges[index], index, chunk.now - OLDEST + timedelta(minutes=index))
+        else:
+            created_at = _opened(chunk, index, rng)
+            writer.account(life(dates, (chunk.now - created_at).days), index, created_at)
     return {table: _scattered(lines).encode() for table, lines in writer.lines.items()}
+
+
+def _opened(chunk: Chunk, index: int, rng: Random) -> datetime:
+    """Return when an account was opened: the higher its number, the later."""
+    place = (chunk.number * CHUNK_ACCOUNTS + index + rng.random()) / chunk.of_accounts
+    return chunk.now.astimezone(UTC) - AGE * (1 - place)
 
 
 def _scattered(lines: list[str]) -> str:
@@ -95,16 +117,17 @@ class _Writer:
         self._random = rng.random
         self._some = rng.choices
         self._pools = Pools.of(chunk.seed, chunk.now)
+        self._instants = self._pools.instants
         self._messages = chunk.after_message + chunk.number * MESSAGES_A_CHUNK
 
-    def account(self, of: Life, index: int) -> None:
+    def account(self, of: Life, index: int, created_at: datetime) -> None:
         """Write one account with all that is its."""
         number = self._chunk.after_account + self._chunk.number * CHUNK_ACCOUNTS + index + 1
-        (created,) = self._some(self._pools.instants)
+        created = _text(created_at)
+        self._instants = self._between(created, _text(of.withdrawn_at))
         gone = of.state == State.COUNTER_ONLY
-        email = r"\N" if gone else f"seeker{number}@example.{('com', 'org', 'net', 'jp')[number % 4]}"
-        # Right in form and length, and the hash of nothing.
-        password = r"\N" if gone else f"$argon2id$v=19$m=65536,t=3,p=4$c2VlZGVk$bWFkZS11cC1oYXNo{number:020}"
+        email = NULL if gone else f"seeker{number}@example.{('com', 'org', 'net', 'jp')[number % 4]}"
+        password = NULL if gone else HASH_OF_NOTHING.format(number)
         self.lines["accounts"].append(
             f"{number}\t{of.registration}\t{of.state}\t{email}\t{password}\t{_text(of.withdrawn_at)}"
             f"\t{_text(of.counter_only_at)}\t{created}\n"
@@ -116,18 +139,24 @@ class _Writer:
                 f"{number}\t{of.status}\t{_text(of.invalidated_at)}\t{occupation}\t{place}\t{statement}\n"
             )
         if self._random() < 0.003:
-            self.lines["holds"].append(f"{number}\t苦情の調査中\tlegal\t{created}\n")
+            self.lines["holds"].append(f"{number}\t苦情の調査中\tlegal\t{self._some(self._instants)[0]}\n")
         # Most people leave a little, a few leave very much.
         much = 8.0 if self._random() < 0.01 else 0.2 + self._random() * 1.5
         self._messages_of(number, much)
         self._others_of(number, much, logged_in=of.state == State.ACTIVE)
+
+    def _between(self, created: str, withdrawn: str) -> list[str]:
+        """Return the pool's instants at which the account could be used."""
+        instants = self._pools.instants
+        last = len(instants) if withdrawn == NULL else bisect_left(instants, withdrawn)
+        return instants[bisect_left(instants, created) : last] or [created]
 
     def _messages_of(self, number: int, much: float) -> None:
         count = self._about(14 * much)
         drawn = zip(
             self._some(SUBJECTS, k=count),
             self._some(self._pools.bodies, k=count),
-            self._some(self._pools.instants, k=count),
+            self._some(self._instants, k=count),
             strict=True,
         )
         first = self._messages + 1
@@ -161,11 +190,11 @@ class _Writer:
     def _rows(self, mean: float, *pools: Sequence[str]) -> Iterator[tuple[str, ...]]:
         """Return about `mean` rows: a text from each of the pools, and an instant."""
         count = self._about(mean)
-        return zip(*(self._some(pool, k=count) for pool in (*pools, self._pools.instants)), strict=True)
+        return zip(*(self._some(pool, k=count) for pool in (*pools, self._instants)), strict=True)
 
     def _about(self, mean: float) -> int:
         return int(mean * (0.5 + self._random()) + self._random())
 
 
 def _text(instant: datetime | None) -> str:
-    return r"\N" if instant is None else instant.isoformat()
+    return NULL if instant is None else instant.astimezone(UTC).isoformat(timespec="microseconds")

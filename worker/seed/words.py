@@ -1,8 +1,9 @@
 """The material of made-up texts; no real person, employer or place of work."""
 
+from collections.abc import Iterator
 from random import Random
 
-__all__ = ["DOCUMENTS", "LOCATIONS", "OCCUPATIONS", "SUBJECTS", "USER_AGENTS", "paragraphs"]
+__all__ = ["DOCUMENTS", "LOCATIONS", "OCCUPATIONS", "SUBJECTS", "USER_AGENTS", "letters"]
 
 OCCUPATIONS = (
     "一般事務",
@@ -43,9 +44,27 @@ SENTENCES = (
     "ご不明な点がありましたら、遠慮なくお問い合わせください。",
     "窓口でのご相談も承っております。",
     "どうぞよろしくお願いいたします。",
+    "{place}での{occupation}の仕事を希望しております。",
+    "{occupation}として三年ほど働いた経験があります。",
+    "{place}の事業所では、{occupation}を若干名募集しています。",
+    "説明会は{place}の会場で、月に二回開いています。",
+    "選考の結果は、一週間以内にこの画面でお知らせします。",
+    "土曜日と日曜日は休みで、残業はほとんどありません。",
+    "書類が届きましたら、担当の者が確認のうえご連絡します。",
+    "資格の取得にかかる費用は、会社が一部を負担します。",
 )
+LONGEST_SENTENCE = 40
 
 
-def paragraphs(rng: Random, count: int, *, most_sentences: int) -> list[str]:
-    """Return so many texts of 2 to `most_sentences` sentences each."""
-    return ["".join(rng.choices(SENTENCES, k=rng.randint(2, most_sentences))) for _ in range(count)]
+def letters(rng: Random, count: int, *, characters: tuple[int, int]) -> list[str]:
+    """Return so many texts of at least and at most so many characters; short ones are the more frequent."""
+    least, most = characters
+    room = most - LONGEST_SENTENCE - least
+    return ["".join(_sentences(rng, least + room * rng.random() ** 2)) for _ in range(count)]
+
+
+def _sentences(rng: Random, characters: float) -> Iterator[str]:
+    while characters > 0:
+        sentence = rng.choice(SENTENCES).format(place=rng.choice(LOCATIONS), occupation=rng.choice(OCCUPATIONS))
+        characters -= len(sentence)
+        yield sentence
