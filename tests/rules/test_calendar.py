@@ -145,10 +145,22 @@ def test_a_day_without_a_midnight_begins_when_the_clock_is_put_forward():
     assert calendar.start_of_day(date(2018, 11, 4), zone) == datetime(2018, 11, 4, 3, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("ask", [calendar.today, calendar.start_of_day])
-def test_an_instant_without_a_zone_is_refused(ask):
-    if ask is calendar.today:
+def test_where_clocks_put_back_across_midnight_show_a_day_again_the_later_day_goes_on():
+    zone = ZoneInfo("America/St_Johns")  # until 2011 clocks went from 00:01 back to 23:01
+    shown_again = datetime(2009, 11, 1, 2, 45, tzinfo=UTC)
+    assert shown_again.astimezone(zone).isoformat() == "2009-10-31T23:15:00-03:30"
+    assert calendar.today(shown_again, zone) == date(2009, 11, 1)
+    due = calendar.window_closes(shown_again, days=30, zone=zone)
+    assert due == calendar.start_of_day(date(2009, 12, 2), zone)
+    assert shown_again < calendar.window_cutoff(due, days=30, zone=zone)
+
+
+def test_an_instant_without_a_zone_is_refused():
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001
+    for ask in (
+        lambda: calendar.today(naive, TOKYO),
+        lambda: calendar.window_closes(naive, days=30, zone=TOKYO),
+        lambda: calendar.retention_ends(naive, years=5, zone=TOKYO),
+    ):
         with pytest.raises(NaiveInstantError):
-            ask(datetime(2026, 1, 1), TOKYO)  # noqa: DTZ001
-    with pytest.raises(NaiveInstantError):
-        calendar.retention_ends(datetime(2026, 1, 1), years=5, zone=TOKYO)  # noqa: DTZ001
+            ask()
