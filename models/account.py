@@ -26,8 +26,8 @@ class State(StrEnum):
     COUNTER_ONLY = "counter_only"
 
 
-# Infinity and dates outside the calendar's years are not dates; NULL is let in and shown as an anomaly.
-FINITE = "{0} >= '0001-01-02 00:00+00' AND {0} < '10000-01-01 00:00+00'"
+# Infinities and the years that stand for "unknown" are no dates; NULL is let in and shown as an anomaly.
+FINITE = "{0} >= '1900-01-01 00:00+00' AND {0} < '10000-01-01 00:00+00'"
 
 
 class Account(Base):

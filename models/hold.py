@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, text
+from sqlalchemy import DDL, Index, Table, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identifier
@@ -25,3 +25,24 @@ class Hold(Base):
     released_by: Mapped[str | None]
 
     __table_args__ = (Index("ix_holds_unreleased", "account_id", postgresql_where=text("released_at IS NULL")),)
+
+
+REFUSE_REOPENING = """
+CREATE OR REPLACE FUNCTION refuse_reopening() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'hold % is released for good: place a new one', OLD.id USING ERRCODE = 'restrict_violation';
+END $$
+"""
+# A new hold locks its account through the foreign key, and so waits for a batch that has it; an update would not.
+STAY_RELEASED = """
+CREATE TRIGGER stay_released BEFORE UPDATE ON holds FOR EACH ROW
+WHEN (OLD.released_at IS NOT NULL AND NEW.released_at IS NULL) EXECUTE FUNCTION refuse_reopening()
+"""
+
+
+def _stay_released(table: Table) -> None:
+    for statement in (REFUSE_REOPENING, STAY_RELEASED):
+        event.listen(table, "after_create", DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
+
+
+_stay_released(Base.metadata.tables[Hold.__tablename__])

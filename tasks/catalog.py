@@ -9,6 +9,11 @@ from tasks.statements.purge import owned_tables
 
 __all__ = ["catalog_faults"]
 
+FATES = {
+    "CASCADE": "delete its rows without a word in the log",
+    "SET NULL": "leave its rows behind without an owner",
+    "SET DEFAULT": "leave its rows behind with another owner",
+}
 SYSTEM_SCHEMAS = ("information_schema", "pg_catalog", "pg_toast")
 
 
@@ -39,8 +44,9 @@ def _faults_in(inspector: Inspector, schema: str, home: str | None) -> Iterator[
             if reference["referred_table"] not in owned or (reference["referred_schema"] or home) != home:
                 continue
             column = reference["constrained_columns"][0]
+            fate = FATES.get(reference.get("options", {}).get("ondelete", ""), "fail as a whole")
             place = table if schema == home else f"{schema}.{table}"
             if schema != home or table not in owned:
-                yield f"table {place} refers to {reference['referred_table']} and is unknown: purges would fail"
+                yield f"table {place} refers to {reference['referred_table']} and is unknown: a purge would {fate}"
             if (column,) not in leading:
                 yield f"{place}.{column} refers to {reference['referred_table']} without an index: purges would crawl"

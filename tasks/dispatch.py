@@ -1,6 +1,6 @@
 """Each minute: claim the ticks that are due and wake their sweeps; wake what sleeps too long; measure."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from celery import shared_task
@@ -12,7 +12,7 @@ from tasks.measure import measure
 from tasks.recover import recover
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.ticks import latest_tick
-from tasks.statements.sweeps import beat_heart, insert_sweep
+from tasks.statements.sweeps import beat_heart, insert_sweep, read_clock
 from tasks.sweep import sweep
 from tasks.transaction import transaction
 
@@ -28,7 +28,8 @@ def dispatch(self: RetentionTask) -> None:
     Only the latest: ticks missed while everything was down are caught up by one sweep, whose cutoff covers
     them all. A second dispatch at the same time claims nothing.
     """
-    now = datetime.now(UTC)
+    with transaction(self.runtime.engine) as connection:
+        now = connection.execute(read_clock()).scalar_one()
     for policy in self.runtime.policies:
         sweep_id = _claim(self, policy, now)
         if sweep_id is not None:

@@ -1,15 +1,13 @@
 """A person triggers a sweep by hand; who and why is part of it."""
 
-from datetime import UTC, datetime
-
 from celery import shared_task
 from sqlalchemy import Engine
 
 from models import Policies, PolicyName
 from models.errors import Refused
-from tasks.base import MINUTELY, RetentionTask
+from tasks.base import MINUTELY, RETRYING, RetentionTask
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.sweeps import insert_sweep
+from tasks.statements.sweeps import insert_sweep, read_clock
 from tasks.sweep import sweep
 from tasks.transaction import transaction
 
@@ -18,7 +16,7 @@ __all__ = ["ALL", "request_sweeps", "run"]
 ALL = "all"
 
 
-@shared_task(bind=True, base=RetentionTask, name="retention.run")
+@shared_task(bind=True, base=RetentionTask, name="retention.run", **RETRYING)
 def run(self: RetentionTask, *, policy: str, actor: str, reason: str) -> None:
     """Request a sweep of `policy`, or of both with `all`, and wake it."""
     for sweep_id in request_sweeps(
@@ -41,9 +39,9 @@ def request_sweeps(engine: Engine, policies: Policies, *, policy: str, actor: st
     for name, text in given.items():
         if not isinstance(text, str) or not text.strip():
             raise Refused(f"{name} is blank; a sweep by hand records who asked for it and why")
-    now = datetime.now(UTC)
     chosen = [each.name for each in policies if policy in (each.name, ALL)]
     with transaction(engine) as connection:
+        now = connection.execute(read_clock()).scalar_one()
         return [
             connection.execute(
                 insert_sweep(Cutoff.of(policies, name, now), as_of=now, tick=None, actor=actor, reason=reason)

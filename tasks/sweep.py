@@ -15,14 +15,14 @@ from tasks.base import MINUTELY, RETRYING, RetentionTask
 from tasks.batch import run_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.due import count_due
-from tasks.statements.sweeps import count_attempt, end_sweep, select_sweeps, start_sweep
+from tasks.statements.due import count_due, oldest_due
+from tasks.statements.sweeps import count_attempt, end_sweep, reset_attempts, select_sweeps, start_sweep
 from tasks.transaction import transaction
 
 __all__ = ["drain", "send_drains", "sweep"]
 
 MOST_ATTEMPTS = 5
-COUNT_PATIENCE = timedelta(seconds=50)
+COUNT_PATIENCE = timedelta(seconds=15)
 
 log = structlog.get_logger()
 
@@ -33,8 +33,8 @@ def sweep(self: RetentionTask, sweep_id: int) -> None:
     current, cutoff = _load(self, sweep_id)
     if current.status != SweepStatus.QUEUED:
         return
-    with transaction(self.runtime.engine, statement=COUNT_PATIENCE) as connection:
-        due = connection.execute(count_due(cutoff, now=func.now())).scalar_one()
+    due = _count_due(self, cutoff)
+    with transaction(self.runtime.engine) as connection:
         started = connection.execute(start_sweep(sweep_id, due=due)).scalar_one_or_none()
     if started is not None:
         log.info(events.SWEEP_STARTED, sweep=sweep_id, policy=current.policy, due=due)
@@ -54,17 +54,20 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
     if current.status != SweepStatus.RUNNING:
         return
     try:
-        unfinished = _run_batches(self, cutoff, sweep_id, lane)
-    except Unavailable:
+        unfinished = _run_batches(self, cutoff, sweep_id, lane, attempts=current.attempts)
+    except Unavailable as error:
+        log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error))
         raise
     except Exception as error:
-        _count_attempt(self, sweep_id, error)
+        if _count_attempt(self, sweep_id, error) == SweepStatus.RUNNING:
+            # It may have been one moment's doing, as a row that came in between; the batch is tried again.
+            drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
         raise
     if unfinished:
         drain.apply_async((sweep_id, lane), **MINUTELY)
 
 
-def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int) -> bool:
+def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int, *, attempts: int) -> bool:
     """Run batches; returns whether this lane has to go on in another task."""
     runtime = task.runtime
     policy = runtime.policies[cutoff.policy]
@@ -79,6 +82,9 @@ def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int) 
             _end_if_nothing_is_due(task, cutoff, sweep_id)
             return False
         seconds = monotonic() - began
+        if attempts:
+            _reset_attempts(task, sweep_id)
+            attempts = 0
         log.info(
             events.BATCH_COMMITTED,
             sweep=sweep_id,
@@ -93,16 +99,32 @@ def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int) 
 
 
 def _end_if_nothing_is_due(task: RetentionTask, cutoff: Cutoff, sweep_id: int) -> None:
-    """End the sweep if a plain count says so: an empty claim may only mean that others hold the last rows."""
-    with transaction(task.runtime.engine, statement=COUNT_PATIENCE) as connection:
-        if connection.execute(count_due(cutoff, now=func.now())).scalar_one():
+    """End the sweep if a plain look says so: an empty claim may only mean that others hold the last rows."""
+    with transaction(task.runtime.engine) as connection:
+        if connection.scalar(oldest_due(cutoff, now=func.now())) is not None:
             return
         ended = connection.execute(end_sweep(sweep_id)).scalar_one_or_none()
     if ended is not None:
         log.info(events.SWEEP_DONE, sweep=sweep_id, policy=cutoff.policy)
 
 
-def _count_attempt(task: RetentionTask, sweep_id: int, error: Exception) -> None:
+def _count_due(task: RetentionTask, cutoff: Cutoff) -> int | None:
+    """Count what a sweep will be about, for those who watch it; None where that takes too long to wait for."""
+    try:
+        with transaction(task.runtime.engine, statement=COUNT_PATIENCE) as connection:
+            return connection.execute(count_due(cutoff, now=func.now())).scalar_one()
+    except Unavailable as error:
+        log.warning(events.COUNT_GIVEN_UP, policy=cutoff.policy, failure=str(error))
+        return None
+
+
+def _reset_attempts(task: RetentionTask, sweep_id: int) -> None:
+    with transaction(task.runtime.engine) as connection:
+        connection.execute(reset_attempts(sweep_id))
+
+
+def _count_attempt(task: RetentionTask, sweep_id: int, error: Exception) -> str | None:
+    """Count a failure against a sweep; returns its status, None where it had ended before."""
     # An error of ours names codes and objects; the text of any other may quote data.
     failure = str(error) if isinstance(error, RetentionError) else type(error).__name__
     with transaction(task.runtime.engine) as connection:
@@ -110,6 +132,7 @@ def _count_attempt(task: RetentionTask, sweep_id: int, error: Exception) -> None
     log.error(events.BATCH_FAILED, sweep=sweep_id, failure=failure)
     if status == SweepStatus.FAILED:
         log.error(events.SWEEP_FAILED, sweep=sweep_id, failure=failure, attempts=MOST_ATTEMPTS)
+    return status
 
 
 def _load(task: RetentionTask, sweep_id: int) -> tuple[Row[Any], Cutoff]:

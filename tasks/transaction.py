@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from models.errors import RetentionError, StatementError, Unavailable
 
@@ -60,7 +60,8 @@ def named_errors() -> Iterator[None]:
 def _named(error: DBAPIError) -> RetentionError:
     state = getattr(error.orig, "sqlstate", None)
     diagnosis = getattr(error.orig, "diag", None)
-    if error.connection_invalidated or state is None or state.startswith(TRANSIENT):
+    lost = state is None and isinstance(error, OperationalError | InterfaceError)
+    if error.connection_invalidated or lost or (state or "").startswith(TRANSIENT):
         code = f" (SQLSTATE {state})" if state else ""
         return Unavailable(f"the database did not answer or asked to try again{code}; nothing was changed")
     objects = [
@@ -69,7 +70,8 @@ def _named(error: DBAPIError) -> RetentionError:
         if (name := getattr(diagnosis, f"{kind}_name", None))
     ]
     where = f" at {', '.join(objects)}" if objects else ""
-    return StatementError(f"the database refused a statement with SQLSTATE {state}{where}")
+    code = f"SQLSTATE {state}" if state else type(error.orig).__name__
+    return StatementError(f"the database refused a statement with {code}{where}")
 
 
 def _milliseconds(patience: timedelta) -> str:

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, NullPool, QueuePool, create_engine
 
 from models import migrations
-from models.errors import InvalidConfiguration
+from models.errors import InvalidConfiguration, Unavailable
 from tasks.transaction import named_errors, transaction
 
 __all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision"]
@@ -27,7 +27,13 @@ def connect(url: str, *, pooled: bool = True) -> Engine:
     """
 
     def open_connection() -> psycopg.Connection:
-        return psycopg.connect(url, connect_timeout=CONNECT_SECONDS, application_name="retention", keepalives_idle=30)
+        try:
+            return psycopg.connect(
+                url, connect_timeout=CONNECT_SECONDS, application_name="retention", keepalives_idle=30
+            )
+        except psycopg.OperationalError as error:
+            # libpq names host, port, user and database, and never a password.
+            raise Unavailable(f"the database did not answer: {' '.join(str(error).split())}") from None
 
     opening: Callable[[], psycopg.Connection] = open_connection
     return create_engine(

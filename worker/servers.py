@@ -36,4 +36,4 @@ def locate(settings: Settings) -> Addresses:
     database_url = settings.database_url or servers.database_url
     broker_url = settings.broker_url or servers.broker_url
     assert database_url and broker_url  # noqa: S101, PT018 - `ensure` answers what it is asked for
-    return Addresses(database_url.replace("postgresql+psycopg", "postgresql"), broker_url)
+    return Addresses(database_url, broker_url)

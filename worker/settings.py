@@ -20,6 +20,7 @@ from tasks.rules.ticks import is_cron
 __all__ = ["Settings", "settings"]
 
 PREFIX = "RETENTION_"
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 DATABASE_SHOULD = "a PostgreSQL URL, such as postgresql://user:password@host/database"
 BROKER_SHOULD = (
@@ -49,9 +50,10 @@ def _broker_url(url: str) -> str:
     except ValueError as error:
         raise ValueError(BROKER_SHOULD) from error
     verified = parse_qs(parts.query).get("ssl_cert_reqs") in (["required"], ["CERT_REQUIRED"])
+    numbered = parts.path.strip("/").isdecimal() or not parts.path.strip("/")
     usable = {
-        "redis": bool(parts.hostname),
-        "rediss": bool(parts.hostname) and verified,
+        "redis": bool(parts.hostname) and numbered,
+        "rediss": bool(parts.hostname) and numbered and verified,
         "redis+socket": bool(parts.path),
         "unix": bool(parts.path),
     }
@@ -96,7 +98,7 @@ class Settings(BaseSettings):
     batch_accounts: int = Field(1000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
     var_directory: Path = Field(
-        Path(__file__).resolve().parents[1] / "var",
+        CHECKOUT / "var" if (CHECKOUT / "pyproject.toml").exists() else Path("var"),
         description="where embedded servers keep their data",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -154,8 +156,9 @@ def _without_password(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…"  # no URL: nothing tells which part of it is secret
-    credentials, at, place = rest.split("?")[0].rpartition("@")
-    return f"{scheme}://{'…@' if at or credentials else ''}{place}"
+    # A password may hold any sign, so everything before the last @ may be one, and so may what follows a ?.
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}://{'…@' if at else ''}{place.split('?')[0]}"
 
 
 def _lower_first(text: str) -> str:

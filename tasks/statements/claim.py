@@ -35,8 +35,8 @@ def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None]:
 
     A claim is no verdict. A hold placed after this statement's snapshot but before its lock is invisible to
     it; so the acting statement judges the claimed accounts once more, with a snapshot taken under the locks.
-    `FOR UPDATE`, not the weaker `FOR NO KEY UPDATE`: it keeps out new holds and other new dependents, whose
-    foreign key must lock the account.
+    `FOR UPDATE`, not the weaker `FOR NO KEY UPDATE`: it keeps out new holds and whatever else names the
+    account itself, whose foreign key must lock it.
     """
     tables = [Account, JobSeeking] if cutoff.policy == PolicyName.PURGE else [Account]
     locked = (

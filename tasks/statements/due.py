@@ -126,6 +126,7 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
             .where(
                 JobSeeking.status == Status.INVALID,
                 _within(cutoff),
+                JobSeeking.invalidated_at <= now,
                 # A comparison with an absent date is NULL, and no anomaly.
                 or_(*account_anomalies(now).values()).is_not(True),
             )
@@ -143,6 +144,7 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
         .where(
             Account.state == State.WITHDRAWN,
             _within(cutoff),
+            Account.withdrawn_at <= now,
             not_(purged_or_unknown),
         )
         .order_by(Account.withdrawn_at, Account.id)

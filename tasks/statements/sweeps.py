@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, case, cast, func, select, true, update
+from sqlalchemy import BigInteger, Select, Update, case, cast, func, select, true, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -15,11 +15,18 @@ __all__ = [
     "count_attempt",
     "end_sweep",
     "insert_sweep",
+    "read_clock",
+    "reset_attempts",
     "select_open",
     "select_rows",
     "select_sweeps",
     "start_sweep",
 ]
+
+
+def read_clock() -> Select[datetime]:
+    """Read the database's clock: the one by which everything due is judged, whatever the workers' clocks say."""
+    return select(func.clock_timestamp())
 
 
 def insert_sweep(
@@ -37,7 +44,7 @@ def insert_sweep(
     )
 
 
-def start_sweep(sweep_id: int, *, due: int) -> ReturningUpdate[int]:
+def start_sweep(sweep_id: int, *, due: int | None) -> ReturningUpdate[int]:
     """Move a queued sweep to running; returns its id, or no row where it has started before."""
     return (
         update(Sweep)
@@ -71,6 +78,11 @@ def count_attempt(sweep_id: int, *, failure: str, most: int) -> ReturningUpdate[
         )
         .returning(Sweep.status)
     )
+
+
+def reset_attempts(sweep_id: int) -> Update:
+    """Forget earlier failures of a sweep that goes on: only failures in a row count."""
+    return update(Sweep).where(Sweep.id == sweep_id, Sweep.attempts > 0).values(attempts=0)
 
 
 def select_open(*, idle: timedelta) -> Select[int, str]:

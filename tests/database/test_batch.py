@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from builders import OWNED, a_hold, an_account, dependents, everything_owned
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from models import Account, Action, PolicyName, Receipt
 from models.errors import StatementError, Unavailable
@@ -193,6 +194,21 @@ def test_nobody_places_a_hold_or_adds_a_row_while_a_batch_has_the_account(engine
 
 
 NEW_SESSION = "INSERT INTO login_sessions (account_id) VALUES (:id)"
+
+
+def test_a_released_hold_stays_released(engine):
+    """Taking a release back would lock nothing, and so could come between a batch's last look and its end."""
+    with engine.begin() as connection:
+        a_hold(connection, an_account(connection), released_at=NOW)
+    with pytest.raises(DBAPIError, match="released for good"), engine.begin() as connection:
+        connection.execute(text("UPDATE holds SET released_at = NULL"))
+
+
+def test_the_oldest_date_that_the_database_lets_in_can_be_acted_on(engine, batch):
+    with engine.begin() as connection:
+        an_account(connection, state="withdrawn", withdrawn_at=datetime(1900, 1, 1, tzinfo=UTC))
+        an_account(connection, status="invalid", invalidated_at=datetime(1900, 1, 1, tzinfo=UTC))
+    assert batch(PolicyName.COUNTER_ONLY).accounts == batch(PolicyName.PURGE).accounts == 1
 
 
 def test_a_batch_that_fails_half_way_leaves_no_trace(engine, batch):

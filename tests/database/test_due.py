@@ -8,7 +8,7 @@ import pytest
 from builders import a_hold, an_account
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models import Account, CounterOnly, JobSeeking, Policies, PolicyName, Purge
@@ -152,8 +152,17 @@ def test_a_plan_counts_what_is_due_held_and_anomalous_and_changes_nothing(engine
         a_hold(connection, ids[0])
         an_account(connection, state="withdrawn")
         an_account(connection, status="invalid")
+        before = connection.execute(text(EVERYTHING)).scalar_one()
     found = plan(engine, policies, PolicyName.COUNTER_ONLY, NOW)
     assert (found.due, found.held, found.anomalies, found.sample) == (2, 1, 2, (ids[2], ids[1]))
     assert found.oldest_due_at == policies.counter_only.due_from(PAST - timedelta(days=2))
-    with engine.begin() as connection:
-        assert connection.execute(delete(Account).where(Account.state == "counter_only")).rowcount == 0
+    with engine.connect() as connection:
+        assert connection.execute(text(EVERYTHING)).scalar_one() == before
+
+
+EVERYTHING = """
+SELECT string_agg(line, '|' ORDER BY line) FROM (
+    SELECT a::text AS line FROM accounts a UNION ALL SELECT j::text FROM job_seekings j
+    UNION ALL SELECT h::text FROM holds h UNION ALL SELECT s::text FROM sweeps s
+    UNION ALL SELECT x::text FROM actions x) AS everything
+"""

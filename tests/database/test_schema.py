@@ -69,6 +69,7 @@ def test_a_database_without_schema_says_what_to_do(another_database_url):
         ("'online', 'counter_only', 'a@example.jp', now(), now()", "counter_only_without_credentials"),
         ("'online', 'withdrawn', NULL, '-infinity', NULL", "withdrawn_at_finite"),
         ("'online', 'withdrawn', NULL, 'infinity', NULL", "withdrawn_at_finite"),
+        ("'online', 'withdrawn', NULL, '0001-01-02', NULL", "withdrawn_at_finite"),
         ("'online', 'counter_only', NULL, NULL, 'infinity'", "counter_only_at_finite"),
     ],
 )
@@ -129,7 +130,11 @@ def test_every_foreign_key_has_an_index_that_begins_with_it(engine):
         ("DROP INDEX ix_messages_account_id", "messages.account_id refers to accounts without an index"),
         (
             "CREATE TABLE notes (id bigint PRIMARY KEY, message_id bigint REFERENCES messages)",
-            "table notes refers to messages and is unknown",
+            "table notes refers to messages and is unknown: a purge would fail as a whole",
+        ),
+        (
+            "CREATE TABLE notes (account_id bigint PRIMARY KEY REFERENCES accounts ON DELETE CASCADE)",
+            "table notes refers to accounts and is unknown: a purge would delete its rows without a word in the log",
         ),
         (
             "CREATE SCHEMA other; CREATE TABLE other.notes (account_id bigint PRIMARY KEY REFERENCES accounts)",

@@ -1,10 +1,11 @@
 """`retention …`: one file a command; this one finds them and turns errors into exit codes."""
 
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -74,6 +75,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)  # in good order, so that what was opened is closed
     try:
         result: Any = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -96,6 +99,10 @@ def main() -> None:
         _report_bug(error)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _report_usage(error: click.ClickException) -> None:

@@ -9,6 +9,7 @@ from tasks.transaction import transaction
 from worker.cli.output import as_json, print_json, rfc3339, show, table
 from worker.deployment import deployment
 
+NUMBER = click.IntRange(1, 2**63 - 1)
 INSTANTS = ("event_at", "due_at", "acted_at")
 
 
@@ -18,9 +19,9 @@ def command() -> None:
 
 
 @command.command("list", epilog="Example: retention log list --account 4711")
-@click.option("--account", type=int, help="Only this account's.")
-@click.option("--sweep", type=int, help="Only this sweep's.")
-@click.option("--before", type=int, help="Only lines with a smaller id; pages on.")
+@click.option("--account", type=NUMBER, help="Only this account's.")
+@click.option("--sweep", type=NUMBER, help="Only this sweep's.")
+@click.option("--before", type=NUMBER, help="Only lines with a smaller id; pages on.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Lines at most.")
 @as_json
 def list_actions(*, account: int | None, sweep: int | None, before: int | None, limit: int, as_json: bool) -> None:

@@ -71,7 +71,7 @@ class SweepProgress:
         self._bars.update(self._bar[number], completed=sweep["accounts"], rate=rate)
         if not self._console.is_terminal and now - self._spoke.get(number, 0) >= LINE_SECONDS:
             self._spoke[number] = now
-            self._console.print(f"{_name(sweep)}: {sweep['accounts']:,} of {sweep['due']:,} accounts {rate}")
+            self._console.print(f"{_name(sweep)}: {sweep['accounts']:,} of {_many(sweep['due'])} accounts {rate}")
 
     def _tell_end(self, sweep: dict[str, Any]) -> None:
         number = sweep["id"]
@@ -87,6 +87,10 @@ class SweepProgress:
             f"{_name(sweep)} {sweep['status']}{failure}: {sweep['accounts']:,} accounts {verb}"
             + (f" (rows: {counted})" if counted else "")
         )
+
+
+def _many(accounts: int | None) -> str:
+    return "an unknown number of" if accounts is None else f"{accounts:,}"
 
 
 def _name(sweep: dict[str, Any]) -> str:

@@ -8,9 +8,9 @@ import click
 
 from models import PolicyName, SweepStatus
 from models.errors import Unavailable
-from tasks.base import MINUTELY
+from tasks.base import MINUTELY, RetentionApp
 from tasks.run import ALL, request_sweeps
-from tasks.sweep import sweep
+from tasks.sweep import send_drains, sweep
 from worker.app import create_app
 from worker.broker import check_broker, publishing, workers
 from worker.cli.output import as_json, error_console, print_json, show
@@ -19,8 +19,8 @@ from worker.cli.sweeps import read_sweeps, sweep_table
 from worker.deployment import Deployment, deployment
 
 POLL_SECONDS = 0.3
-# Long enough for a busy worker to come to it, short enough for a script that forgot to start one.
-START_SECONDS = 90
+# Longer than a batch takes, and short enough for a script that forgot to start a worker.
+QUIET_SECONDS = 60
 
 
 def _not_blank(_: click.Context, param: click.Parameter, value: str) -> str:
@@ -56,7 +56,7 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
     return 1 if any(each["status"] == SweepStatus.FAILED for each in sweeps) else 0
 
 
-def _wait(app: Any, here: Deployment, ids: list[int]) -> None:
+def _wait(app: RetentionApp, here: Deployment, ids: list[int]) -> None:
     if not workers(app):
         error_console().print("no worker answers yet; start one with `retention up` or `celery -A worker worker`")
     with SweepProgress(here) as progress:
@@ -64,24 +64,37 @@ def _wait(app: Any, here: Deployment, ids: list[int]) -> None:
             progress.show(sweeps)
 
 
-def _polled(app: Any, here: Deployment, ids: list[int]) -> Iterator[list[dict[str, Any]]]:
+def _polled(app: RetentionApp, here: Deployment, ids: list[int]) -> Iterator[list[dict[str, Any]]]:
     """Yield the sweeps' state again and again, the last time when all have ended.
 
     Raises:
-        Unavailable: no worker has started them and none is there.
+        Unavailable: nothing has moved for a while, and no worker is there.
     """
-    gives_up = monotonic() + START_SECONDS
+    last, patience_ends = None, 0.0
     while True:
         sweeps = read_sweeps(here, ids=ids)
         yield sweeps
         if all(each["ended_at"] for each in sweeps):
             return
-        waiting = [each["id"] for each in sweeps if each["status"] == SweepStatus.QUEUED]
-        if waiting and monotonic() > gives_up:
-            if not workers(app):
-                raise Unavailable(
-                    f"no worker has taken up sweep {waiting[0]}; it stays queued: start one with "
-                    "`retention up` or `celery -A worker worker`, and beat, which wakes it"
-                )
-            gives_up = monotonic() + START_SECONDS
+        if sweeps != last:
+            last, patience_ends = sweeps, monotonic() + QUIET_SECONDS
+        elif monotonic() > patience_ends:
+            _wake(app, sweeps)
+            patience_ends = monotonic() + QUIET_SECONDS
         sleep(POLL_SECONDS)
+
+
+def _wake(app: RetentionApp, sweeps: list[dict[str, Any]]) -> None:
+    """Send the sweeps' messages once more; whoever asks is told when nobody is there to hear them."""
+    unended = [each for each in sweeps if not each["ended_at"]]
+    if not workers(app):
+        raise Unavailable(
+            f"no worker is there; sweep {unended[0]['id']} stays {unended[0]['status']} until one comes: "
+            "start it with `retention up` or `celery -A worker worker`"
+        )
+    with publishing():
+        for each in unended:
+            if each["status"] == SweepStatus.QUEUED:
+                sweep.apply_async((each["id"],), **MINUTELY)
+            else:
+                send_drains(each["id"], app.runtime.drains)

@@ -13,7 +13,7 @@ from worker.seed import Population, seed
 
 @click.command(epilog="Example: retention seed --accounts 20000 --seed 7")
 @click.option("--accounts", type=click.IntRange(1, 1_000_000_000), required=True, help="How many accounts.")
-@click.option("--seed", "number", type=int, default=0, show_default=True, help="Same number, same population.")
+@click.option("--seed", "number", type=int, default=0, show_default=True, help="Another number, another population.")
 @click.option("--append", is_flag=True, help="Add to a database that holds accounts already.")
 @as_json
 def command(*, accounts: int, number: int, append: bool, as_json: bool) -> None:

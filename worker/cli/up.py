@@ -3,16 +3,17 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from time import sleep
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from sqlalchemy import select
 
 from models import Account
-from models.errors import Unavailable
+from models.errors import InvalidConfiguration, Unavailable
 from tasks.transaction import transaction
-from worker.cli.output import error_console
+from worker.cli.output import as_json, error_console, print_json
 from worker.cli.progress import SweepProgress
 from worker.cli.seed import populate
 from worker.cli.sweeps import read_sweeps
@@ -37,25 +38,46 @@ Ctrl-C stops everything; the data stays under {var}.
 
 @click.command(epilog="Example: retention up --seed 20000")
 @click.option("--seed", "accounts", type=click.IntRange(1), help="First fill an empty database with so many accounts.")
-def command(*, accounts: int | None) -> None:
-    """Run everything on one machine: embedded servers where no URL is set, schema, worker and beat."""
+@as_json
+def command(*, accounts: int | None, as_json: bool) -> None:
+    """Run everything on one machine: embedded servers where no URL is set, schema, worker and beat.
+
+    With --json, what its sweeps did is printed when it is stopped.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have started us with Ctrl-C ignored
         signal.signal(number, _interrupt)
     here = deployment(any_schema=True)
     say = error_console().print
-    before, after = migrate(here.engine)
-    if before != after:
-        say(f"the schema is at {after}")
+    before, head = migrate(here.engine)
+    if before != head:
+        say(f"the schema is at {head}")
     if accounts is not None:
         _seed_if_empty(here, accounts)
-    here.settings.var_directory.mkdir(parents=True, exist_ok=True)
+    _make_directory(here.settings.var_directory)
+    newest = read_sweeps(here, limit=1)
+    after = newest[0]["id"] if newest else 0
     try:
         with Supervisor(_commands(here), logs=here.settings.var_directory, say=say) as supervisor:
             say("worker and beat run; beat dispatches at the next full minute")
             say(LOOK_FURTHER.format(var=here.settings.var_directory))
-            _follow(here, supervisor)
+            _follow(here, supervisor, after)
     except KeyboardInterrupt:
+        if as_json:
+            print_json({"sweeps": _later_than(after, here)})
         say("stopped")
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"cannot make {directory} for logs: {error.strerror}; set RETENTION_VAR_DIRECTORY to another place"
+        ) from None
+
+
+def _later_than(after: int, here: Deployment) -> list[dict[str, Any]]:
+    return [each for each in read_sweeps(here, limit=SHOWN_SWEEPS) if each["id"] > after]
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -79,16 +101,14 @@ def _commands(here: Deployment) -> dict[str, list[str]]:
     return {"worker": [*celery, *worker], "beat": [*celery, "beat"]}
 
 
-def _follow(here: Deployment, supervisor: Supervisor) -> NoReturn:
+def _follow(here: Deployment, supervisor: Supervisor, after: int) -> NoReturn:
     """Show what sweeps do, until interrupted; keep everything running meanwhile."""
-    newest = read_sweeps(here, limit=1)
-    after = newest[0]["id"] if newest else 0
     with SweepProgress(here) as progress:
         while True:
             supervisor.revive()
             try:
                 locate(here.settings)  # an embedded server that was killed is started again
-                progress.show([each for each in read_sweeps(here, limit=SHOWN_SWEEPS) if each["id"] > after])
+                progress.show(_later_than(after, here))
             except Unavailable as error:
                 error_console().print(f"retention: {error}; trying again")
             sleep(LOOK_SECONDS)

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.CheckConstraint(
-            "counter_only_at >= '0001-01-02 00:00+00' AND counter_only_at < '10000-01-01 00:00+00'",
+            "counter_only_at >= '1900-01-01 00:00+00' AND counter_only_at < '10000-01-01 00:00+00'",
             name=op.f("ck_accounts_counter_only_at_finite"),
         ),
         sa.CheckConstraint("registration IN ('online', 'hellowork')", name=op.f("ck_accounts_registration_known")),
@@ -35,7 +35,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("state IN ('active', 'withdrawn', 'counter_only')", name=op.f("ck_accounts_state_known")),
         sa.CheckConstraint(
-            "withdrawn_at >= '0001-01-02 00:00+00' AND withdrawn_at < '10000-01-01 00:00+00'",
+            "withdrawn_at >= '1900-01-01 00:00+00' AND withdrawn_at < '10000-01-01 00:00+00'",
             name=op.f("ck_accounts_withdrawn_at_finite"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
@@ -154,7 +154,7 @@ def upgrade() -> None:
         sa.Column("desired_location", sa.Text(), nullable=True),
         sa.Column("self_introduction", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "invalidated_at >= '0001-01-02 00:00+00' AND invalidated_at < '10000-01-01 00:00+00'",
+            "invalidated_at >= '1900-01-01 00:00+00' AND invalidated_at < '10000-01-01 00:00+00'",
             name=op.f("ck_job_seekings_invalidated_at_finite"),
         ),
         sa.CheckConstraint(
@@ -249,3 +249,13 @@ def upgrade() -> None:
             CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
             FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
         """)
+    op.execute("""
+        CREATE FUNCTION refuse_reopening() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'hold % is released for good: place a new one', OLD.id USING ERRCODE = 'restrict_violation';
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER stay_released BEFORE UPDATE ON holds FOR EACH ROW
+        WHEN (OLD.released_at IS NOT NULL AND NEW.released_at IS NULL) EXECUTE FUNCTION refuse_reopening()
+    """)
