@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -52,21 +53,15 @@ def template(servers: embedded.Servers) -> Iterator[str]:
 @pytest.fixture
 def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
     """URL of a migrated, empty database of the test's own; commits in it are real."""
-    name = f"test_{uuid4().hex}"
-    with Administration(servers.database_url) as administration:
-        administration(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield _url(servers.database_url, name)
-        administration(f"DROP DATABASE {name} WITH (FORCE)")
+    with _database(servers.database_url, f"TEMPLATE {template}") as url:
+        yield url
 
 
 @pytest.fixture
 def another_database_url(servers: embedded.Servers) -> Iterator[str]:
     """URL of a database without any schema."""
-    name = f"test_{uuid4().hex}"
-    with Administration(servers.database_url) as administration:
-        administration(f"CREATE DATABASE {name}")
-        yield _url(servers.database_url, name)
-        administration(f"DROP DATABASE {name} WITH (FORCE)")
+    with _database(servers.database_url) as url:
+        yield url
 
 
 @pytest.fixture
@@ -116,6 +111,15 @@ class Administration:
     def _run(self, statement: str) -> None:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(statement))
+
+
+@contextmanager
+def _database(url: str, like: str = "") -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with Administration(url) as administration:
+        administration(f"CREATE DATABASE {name} {like}")
+        yield _url(url, name)
+        administration(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _url(url: str, database: str) -> str:

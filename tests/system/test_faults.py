@@ -183,5 +183,13 @@ def test_what_was_queued_while_no_worker_was_there_is_done_when_one_comes(stack,
     assert scalar(engine, "SELECT count(*) FROM actions") == 1
 
 
+def test_waiting_for_a_sweep_that_nobody_works_on_ends_with_the_way_out(stack):
+    waited = stack.retention("run", "purge", "--wait", "--actor", "test", "--reason", "test")
+    assert waited.code == 5
+    assert "no worker answers yet" in waited.err
+    assert "stays queued until one comes" in waited.err
+    assert [each["status"] for each in sweeps(stack)] == ["queued"]
+
+
 def _now(engine):
     return scalar(engine, "SELECT now()")
