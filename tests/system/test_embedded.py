@@ -297,7 +297,7 @@ def test_half_made_data_is_made_again(enter: Enter, var: Path, maker: str):
 
     def making() -> list[psutil.Process]:
         children = psutil.Process(interrupted.process.pid).children(recursive=True)
-        return children if any(var.rglob("global")) else []
+        return children if any(var.glob("*/*/global")) else []
 
     children = until(making, "data are being made")
     interrupted.process.kill()
@@ -383,7 +383,7 @@ def test_a_process_stopped_by_ctrl_c_leaves_nothing_behind(enter: Enter, var: Pa
 @pytest.mark.parametrize("file", ["start.lock", "postgresql.unfinished", "postgresql.log", "valkey.log"])
 def test_a_start_broken_off_by_ctrl_c_leaves_nothing_running(enter: Enter, var: Path, file: str):
     user = enter(var)
-    until(lambda: list(var.rglob(file)), "it is starting")
+    until(lambda: any(var.glob(f"*/{file}")), "it is starting")
     user.process.send_signal(signal.SIGINT)
     user.process.communicate(timeout=PATIENCE_SECONDS)
     until(lambda: not list(working_under(var)), "nothing runs")
