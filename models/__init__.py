@@ -16,6 +16,7 @@ from models.my_page import (
 )
 from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
 from models.sweep import Heartbeat, Sweep, SweepStatus
+from models.transition import Transition, TransitionKind
 
 __all__ = [
     "Account",
@@ -42,4 +43,6 @@ __all__ = [
     "Status",
     "Sweep",
     "SweepStatus",
+    "Transition",
+    "TransitionKind",
 ]

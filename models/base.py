@@ -11,7 +11,10 @@ from sqlalchemy.types import TypeDecorator
 
 from models.errors import NaiveInstantError
 
-__all__ = ["Base", "CreatedAt", "Identifier", "Instant", "require_aware"]
+__all__ = ["FINITE", "Base", "CreatedAt", "Identifier", "Instant", "require_aware"]
+
+# Infinities and the years that stand for "unknown" are no dates; NULL is let in and shown as an anomaly.
+FINITE = "{0} >= '1900-01-01 00:00+00' AND {0} < '10000-01-01 00:00+00'"
 
 
 def require_aware(instant: datetime) -> datetime:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from models.base import require_aware
 
 __all__ = [
+    "first_day_counted",
     "retention_cutoff",
     "retention_ends",
     "start_of_day",
@@ -77,6 +78,17 @@ def window_cutoff(now: datetime, *, days: int, zone: ZoneInfo) -> datetime:
     return start_of_day(today(now, zone) - timedelta(days=days), zone)
 
 
+def first_day_counted(instant: datetime, zone: ZoneInfo) -> date:
+    """Return the first local day that begins at `instant` or later: the first that counts towards the years."""
+    day = today(instant, zone)
+    if start_of_day(day, zone) < instant:
+        return day + ONE_DAY
+    # A zone that once left out a whole date has two days beginning at one instant.
+    while start_of_day(day - ONE_DAY, zone) >= instant:
+        day -= ONE_DAY
+    return day
+
+
 def retention_ends(invalidated_at: datetime, *, years: int, zone: ZoneInfo) -> datetime:
     """Return the instant from which the account is to be deleted.
 
@@ -96,7 +108,7 @@ def retention_ends(invalidated_at: datetime, *, years: int, zone: ZoneInfo) -> d
 
     Source: Civil Code of Japan, articles 140, 141, 143.
     """
-    first = _first_day_from(invalidated_at, zone)
+    first = first_day_counted(invalidated_at, zone)
     try:
         ends = first.replace(year=first.year + years)
     except ValueError:
@@ -116,14 +128,3 @@ def retention_cutoff(now: datetime, *, years: int, zone: ZoneInfo) -> datetime:
     except ValueError:
         corresponding = date(day.year - years, 2, 28)
     return start_of_day(corresponding, zone)
-
-
-def _first_day_from(instant: datetime, zone: ZoneInfo) -> date:
-    """Return the first local day that begins at `instant` or later."""
-    day = today(instant, zone)
-    if start_of_day(day, zone) < instant:
-        return day + ONE_DAY
-    # A zone that once left out a whole date has two days beginning at one instant.
-    while start_of_day(day - ONE_DAY, zone) >= instant:
-        day -= ONE_DAY
-    return day

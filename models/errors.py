@@ -1,23 +1,39 @@
 """Every error as one tree; a branch is a reaction.
 
 RetentionError
-├── Refused                   never retried; an operator decides (exit 3)
-├── InvalidConfiguration      fix the configuration or the schema, then start again (exit 4)
-├── Unavailable               retried with backoff: the database or the broker did not answer (exit 5)
-├── Unverified                a check found the log or the data not as they must be (exit 6)
+├── Refused                      never retried; a person decides (exit 3)
+│   ├── NoSuchAccountError       there is no such account, or none any more
+│   ├── WrongStateError          the account's state does not allow this
+│   │   ├── PendingApplicationError  a self-made application is pending, so nobody withdraws
+│   │   ├── WindowClosedError    only an office counter can reopen the account
+│   │   └── RetentionOverError   the account is only waiting to be deleted
+│   ├── AddressTakenError        another account has the e-mail address
+│   ├── CredentialsError         address and password do not fit an account
+│   └── TooManyAttemptsError     somebody may be guessing; wait
+├── InvalidConfiguration         fix the configuration or the schema, then start again (exit 4)
+├── Unavailable                  retried with backoff: the database or the broker did not answer (exit 5)
+├── Unverified                   a check found the log or the data not as they must be (exit 6)
 └── everything below is a bug and is loud (exit 1)
-    ├── NaiveInstantError     an instant without a time zone reached the law
-    └── StatementError        the database refused a statement
+    ├── NaiveInstantError        an instant without a time zone reached the law
+    └── StatementError           the database refused a statement
 """
 
 __all__ = [
+    "AddressTakenError",
+    "CredentialsError",
     "InvalidConfiguration",
     "NaiveInstantError",
+    "NoSuchAccountError",
+    "PendingApplicationError",
     "Refused",
     "RetentionError",
+    "RetentionOverError",
     "StatementError",
+    "TooManyAttemptsError",
     "Unavailable",
     "Unverified",
+    "WindowClosedError",
+    "WrongStateError",
 ]
 
 
@@ -27,6 +43,38 @@ class RetentionError(Exception):
 
 class Refused(RetentionError):  # noqa: N818 - names a reaction, not a fault of the program
     """The request is understood and not carried out; a person decides what comes next."""
+
+
+class NoSuchAccountError(Refused):
+    """No account has that number, or none has it any more."""
+
+
+class WrongStateError(Refused):
+    """The account's effective state does not allow what was asked."""
+
+
+class PendingApplicationError(WrongStateError):
+    """A self-made application (自主応募) is pending, so the account cannot be withdrawn."""
+
+
+class WindowClosedError(WrongStateError):
+    """The reactivation window is over: only an office counter can reopen the account."""
+
+
+class RetentionOverError(WrongStateError):
+    """The years since invalidation are over: the account is only waiting to be deleted."""
+
+
+class AddressTakenError(Refused):
+    """Another account has that e-mail address."""
+
+
+class CredentialsError(Refused):
+    """The address and the password do not fit an account; which of them does not is never said."""
+
+
+class TooManyAttemptsError(Refused):
+    """There were too many attempts, or nobody knows how many there were."""
 
 
 class InvalidConfiguration(RetentionError):  # noqa: N818 - names a reaction

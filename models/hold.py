@@ -6,6 +6,7 @@ from sqlalchemy import DDL, Index, Table, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identifier
+from models.errors import Refused
 from models.my_page import OwnerId
 
 __all__ = ["Hold"]
@@ -23,8 +24,19 @@ class Hold(Base):
     placed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     released_at: Mapped[datetime | None]
     released_by: Mapped[str | None]
+    release_reason: Mapped[str | None]
 
     __table_args__ = (Index("ix_holds_unreleased", "account_id", postgresql_where=text("released_at IS NULL")),)
+
+    def release(self, *, now: datetime, by: str, reason: str) -> None:
+        """End the hold; it remains as history.
+
+        Raises:
+            Refused: it is released already.
+        """
+        if self.released_at is not None:
+            raise Refused(f"hold {self.id} was released already, at {self.released_at.isoformat()}")
+        self.released_at, self.released_by, self.release_reason = now, by, reason
 
 
 REFUSE_REOPENING = """

@@ -6,8 +6,8 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.account import FINITE
-from models.base import Base
+from models.base import FINITE, Base
+from models.policy import Purge
 
 __all__ = ["JobSeeking", "Status"]
 
@@ -37,3 +37,11 @@ class JobSeeking(Base):
         CheckConstraint(FINITE.format("invalidated_at"), name="invalidated_at_finite"),
         Index(None, "invalidated_at", "account_id", postgresql_where=text("status = 'invalid'")),
     )
+
+    def is_over(self, now: datetime, purge: Purge) -> bool:
+        """Say whether the years since invalidation are over at `now`; of an unknown date they never are."""
+        return (
+            self.status == Status.INVALID
+            and self.invalidated_at is not None
+            and purge.due_from(self.invalidated_at) <= now
+        )

@@ -36,6 +36,11 @@ class Application(Base):
 
     __table_args__ = (CheckConstraint("kind IN ('self', 'referral')", name="kind_known"),)
 
+    @property
+    def is_pending_self_made(self) -> bool:
+        """Whether it keeps its account from being withdrawn."""
+        return self.kind == "self" and self.status == "pending"
+
 
 class Message(Base):
     """A message between the job seeker and an employer or an office."""

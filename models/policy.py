@@ -49,6 +49,14 @@ class CounterOnly:
         """Return the exclusive bound on `withdrawn_at` at `now`."""
         return calendar.window_cutoff(now, days=self.days, zone=self.zone)
 
+    def reckoning(self, event_at: datetime) -> str:
+        """Say in words how the rule is counted from a withdrawal."""
+        last = calendar.today(self.due_from(event_at), self.zone) - timedelta(days=1)
+        return (
+            f"withdrawn on {calendar.today(event_at, self.zone)} in {self.zone.key}; the owner can reactivate through "
+            f"day {self.days}, {last} (the service's manual, section 9.2)"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Purge:
@@ -80,6 +88,15 @@ class Purge:
     def cutoff(self, now: datetime) -> datetime:
         """Return the inclusive bound on `invalidated_at` at `now`."""
         return calendar.retention_cutoff(now, years=self.years, zone=self.zone)
+
+    def reckoning(self, event_at: datetime) -> str:
+        """Say in words how the rule is counted from an invalidation."""
+        last = calendar.today(self.due_from(event_at), self.zone) - timedelta(days=1)
+        return (
+            f"invalid since {event_at.astimezone(self.zone).isoformat()}; the first day that counts is "
+            f"{calendar.first_day_counted(event_at, self.zone)}, the last of {self.years} years {last} "
+            "(Civil Code, articles 140, 141, 143)"
+        )
 
 
 Policy = CounterOnly | Purge

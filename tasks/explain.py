@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
-from models import Account, Hold, JobSeeking, Policies, Policy, PolicyName, State, Status
-from models.errors import Refused
+from models import Account, Hold, JobSeeking, Policies, Policy, PolicyName, State, Status, Transition
+from models.errors import NoSuchAccountError
 from tasks.rules.anomaly import Anomaly, anomalies
 from tasks.statements.log import select_actions
+from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
 __all__ = ["GONE", "Explanation", "explain"]
@@ -30,96 +31,111 @@ class Explanation:
         invalidated_at: the event that `purge_from` is counted from; None without one.
         counter_only_from: first instant at which it may be moved; None when nothing leads there.
         purge_from: first instant at which it may be deleted; None when nothing leads there.
-        holds: unreleased holds: rows of `holds`.
+        because: for each policy that leads somewhere, in words, the event and the rule it is counted by.
+        holds: unreleased holds.
         anomalies: what is wrong with its dates; any keeps the worker away.
         prevented: for each policy what keeps it from acting now; empty where the next sweep will.
+        history: what people did to it, oldest first; it goes with the account.
         actions: its lines in the log, newest first.
     """
 
     account_id: int
+    at: datetime
     state: str
     effective_state: str
+    registration: str | None
     withdrawn_at: datetime | None
     invalidated_at: datetime | None
     counter_only_from: datetime | None
     purge_from: datetime | None
+    because: dict[PolicyName, str]
     holds: list[Hold]
     anomalies: list[Anomaly]
     prevented: dict[PolicyName, list[str]]
+    history: list[Transition]
     actions: list[Row[Any]]
 
 
-def explain(engine: Engine, policies: Policies, account_id: int, now: datetime) -> Explanation:
-    """Return why account `account_id` is, or is not, touched at `now`.
+def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | None = None) -> Explanation:
+    """Return why account `account_id` is, or is not, touched at `at`; by default now, by the database's clock.
 
     Raises:
         Refused: neither the tables nor the log know the account.
     """
     with transaction(engine) as connection:
+        now = at or connection.execute(read_clock()).scalar_one()
+        account, holds = _read(connection, account_id)
+        # Read last: an account that is gone by now has its line there.
         actions = list(connection.execute(select_actions(account_id=account_id, limit=ACTIONS_SHOWN)).all())
-        account, job_seeking, holds = _read(connection, account_id)
     if account is not None:
-        return _explain_present(policies, account, job_seeking, holds, actions, now)
+        return _explain_present(policies, account, holds, actions, now)
     if actions:
-        return _explain_gone(account_id, actions)
-    raise Refused(f"there is no account {account_id}, and the log has no action on one")
+        return _explain_gone(account_id, actions, now)
+    raise NoSuchAccountError(f"there is no account {account_id}, and the log has no action on one")
 
 
-def _read(connection: Connection, account_id: int) -> tuple[Account | None, JobSeeking | None, list[Hold]]:
+def _read(connection: Connection, account_id: int) -> tuple[Account | None, list[Hold]]:
     with Session(connection, expire_on_commit=False) as session:
+        whole = (joinedload(Account.job_seeking), selectinload(Account.history))
+        account = session.get(Account, account_id, options=whole)
         holds = session.scalars(
             select(Hold).where(Hold.account_id == account_id, Hold.released_at.is_(None)).order_by(Hold.id)
         )
-        return session.get(Account, account_id), session.get(JobSeeking, account_id), list(holds)
+        return account, list(holds)
 
 
-def _explain_gone(account_id: int, actions: list[Row[Any]]) -> Explanation:
+def _explain_gone(account_id: int, actions: list[Row[Any]], now: datetime) -> Explanation:
     due = {action.action: action.due_at for action in reversed(actions)}
     events = {action.action: action.event_at for action in reversed(actions)}
     return Explanation(
         account_id=account_id,
+        at=now,
         state=GONE,
         effective_state=GONE,
+        registration=None,
         withdrawn_at=events.get(PolicyName.COUNTER_ONLY),
         invalidated_at=events.get(PolicyName.PURGE),
         counter_only_from=due.get(PolicyName.COUNTER_ONLY),
         purge_from=due.get(PolicyName.PURGE),
+        because={PolicyName(action.action): f"action {action.id} in the log" for action in reversed(actions)},
         holds=[],
         anomalies=[],
         prevented={name: ["the account is gone"] for name in PolicyName},
+        history=[],
         actions=actions,
     )
 
 
 def _explain_present(
-    policies: Policies,
-    account: Account,
-    job_seeking: JobSeeking | None,
-    holds: list[Hold],
-    actions: list[Row[Any]],
-    now: datetime,
+    policies: Policies, account: Account, holds: list[Hold], actions: list[Row[Any]], now: datetime
 ) -> Explanation:
-    withdrawn_at = account.withdrawn_at
-    invalidated_at = None if job_seeking is None else job_seeking.invalidated_at
-    counter_only_from = _due_from(policies.counter_only, withdrawn_at, now)
-    purge_from = _due_from(policies.purge, invalidated_at, now)
+    job_seeking = account.job_seeking
+    events = {
+        PolicyName.COUNTER_ONLY: account.withdrawn_at,
+        PolicyName.PURGE: None if job_seeking is None else job_seeking.invalidated_at,
+    }
+    due = {name: _due_from(policies[name], event_at, now) for name, event_at in events.items()}
     found = anomalies(account, job_seeking, now)
-    window_over = account.state == State.WITHDRAWN and counter_only_from is not None and counter_only_from <= now
     always = [f"anomaly: {kind.value}" for kind in found] + [f"hold {hold.id}" for hold in holds]
     return Explanation(
         account_id=account.id,
+        at=now,
         state=account.state,
-        effective_state=State.COUNTER_ONLY.value if window_over else account.state,
-        withdrawn_at=withdrawn_at,
-        invalidated_at=invalidated_at,
-        counter_only_from=counter_only_from,
-        purge_from=purge_from,
+        effective_state=account.effective_state(now, policies.counter_only),
+        registration=account.registration,
+        withdrawn_at=events[PolicyName.COUNTER_ONLY],
+        invalidated_at=events[PolicyName.PURGE],
+        counter_only_from=due[PolicyName.COUNTER_ONLY],
+        purge_from=due[PolicyName.PURGE],
+        because={name: policies[name].reckoning(at) for name, at in events.items() if at is not None and due[name]},
         holds=holds,
         anomalies=found,
         prevented={
-            PolicyName.PURGE: always + _before_purge(job_seeking, purge_from, now),
-            PolicyName.COUNTER_ONLY: always + _before_counter_only(account, counter_only_from, purge_from, now),
+            PolicyName.PURGE: always + _before_purge(job_seeking, due[PolicyName.PURGE], now),
+            PolicyName.COUNTER_ONLY: always
+            + _before_counter_only(account, due[PolicyName.COUNTER_ONLY], due[PolicyName.PURGE], now),
         },
+        history=account.history,
         actions=actions,
     )
 

@@ -56,6 +56,10 @@ def dependents(connection: Connection, account_id: int) -> None:
         INSERT INTO message_attachments (message_id) SELECT id FROM sent
         """,
         "INSERT INTO documents (account_id, storage_key) VALUES (:id, 'documents/1.pdf')",
+        """
+        INSERT INTO transitions (account_id, kind, actor, at, to_state)
+        VALUES (:id, 'register', 'owner', now(), 'active')
+        """,
     ]
     inserts += [
         f"INSERT INTO {table} (account_id) VALUES (:id)" for table in ("saved_searches", "saved_jobs", "login_sessions")
@@ -76,6 +80,7 @@ OWNED = (
     "messages",
     "saved_jobs",
     "saved_searches",
+    "transitions",
 )
 
 

@@ -18,6 +18,7 @@ OWNERS = {
     "documents": "SELECT account_id FROM documents",
     "login_sessions": "SELECT account_id FROM login_sessions",
     "holds": "SELECT account_id FROM holds",
+    "transitions": "SELECT account_id FROM transitions",
 }
 ROWS = " UNION ALL ".join(
     f"SELECT '{table}' AS name, account_id, count(*) AS rows FROM ({owners}) AS o GROUP BY account_id"

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from kombu.exceptions import OperationalError
+from redis import Redis
 from redis.exceptions import RedisError
 
 from models.errors import Unavailable
 from tasks.base import RetentionApp
 
-__all__ = ["broker_time", "check_broker", "publishing", "workers"]
+__all__ = ["broker_time", "check_broker", "publishing", "redis_client", "workers"]
 
 ANSWER_SECONDS = 1.0
 UNREACHABLE = "the broker does not answer; start it, or set RETENTION_BROKER_URL to where it is"
@@ -62,3 +64,19 @@ def workers(app: RetentionApp) -> list[str]:
     with publishing():
         replies = app.control.inspect(timeout=ANSWER_SECONDS).ping()
     return sorted(replies or {})
+
+
+def redis_client(broker_url: str) -> Redis:
+    """Return a client for the broker's own Redis; connects when first used.
+
+    The URL is one as Celery reads it: it names the database of a socket, and a certificate that has to be
+    verified, by other words than Redis' own library.
+    """
+    parts = urlsplit(broker_url)
+    words = {"virtual_host": "db"}
+    query = {words.get(name, name): value for name, value in parse_qsl(parts.query)}
+    if "ssl_cert_reqs" in query:
+        query["ssl_cert_reqs"] = "required"  # the settings let nothing else in
+    scheme = "unix" if parts.scheme == "redis+socket" else parts.scheme
+    url = f"{scheme}://{parts.netloc}{parts.path}?{urlencode(query)}"
+    return Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)

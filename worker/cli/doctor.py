@@ -17,7 +17,8 @@ from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import broker_time
-from worker.cli.output import as_json, print_json, show, table
+from worker.cli.options import as_json
+from worker.cli.output import print_json, show, table
 from worker.database import check_schema, head_revision
 from worker.deployment import Deployment, deployment
 from worker.exits import exit_code

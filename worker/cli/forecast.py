@@ -6,7 +6,8 @@ import click
 
 from tasks.measure import forecast, lateness
 from tasks.transaction import transaction
-from worker.cli.output import as_json, print_json, rfc3339, show, table
+from worker.cli.options import as_json
+from worker.cli.output import print_json, rfc3339, show, table
 from worker.deployment import deployment
 
 

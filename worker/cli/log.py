@@ -6,10 +6,10 @@ import click
 
 from tasks.statements.log import select_actions
 from tasks.transaction import transaction
-from worker.cli.output import as_json, print_json, rfc3339, show, table
+from worker.cli.options import NUMBER, as_json
+from worker.cli.output import print_json, rfc3339, show, table
 from worker.deployment import deployment
 
-NUMBER = click.IntRange(1, 2**63 - 1)
 INSTANTS = ("event_at", "due_at", "acted_at")
 
 

@@ -2,7 +2,8 @@
 
 import click
 
-from worker.cli.output import as_json, print_json, show
+from worker.cli.options import as_json
+from worker.cli.output import print_json, show
 from worker.database import migrate
 from worker.deployment import deployment
 

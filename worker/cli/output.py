@@ -1,7 +1,7 @@
 """How commands speak: one JSON document for programs, tables for people, messages on standard error."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -11,12 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["INSTANT", "as_json", "error_console", "print_json", "rfc3339", "show", "table"]
-
-
-def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option `--json`, passed on as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(command)
+__all__ = ["error_console", "print_json", "rfc3339", "show", "table"]
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -71,27 +66,3 @@ def _cell(value: object) -> str:
 
 def _is_terminal() -> bool:
     return Console().is_terminal
-
-
-# Periods are counted back and forth from an instant; these leave the calendar room for both.
-EARLIEST_YEAR, LATEST_YEAR = 1900, 9000
-
-
-class _Instant(click.ParamType[datetime]):
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no instant; give one such as 2026-12-01T00:00:00+09:00", param, ctx)
-        if instant.utcoffset() is None:
-            self.fail(f"{value!r} has no offset; give one such as 2026-12-01T00:00:00+09:00", param, ctx)
-        if not EARLIEST_YEAR <= instant.year <= LATEST_YEAR:
-            self.fail(f"{value!r} lies outside the years {EARLIEST_YEAR} to {LATEST_YEAR}", param, ctx)
-        return instant
-
-
-INSTANT = _Instant()

@@ -6,7 +6,8 @@ import click
 
 from models import PolicyName
 from tasks.plan import plan
-from worker.cli.output import INSTANT, as_json, print_json, rfc3339, show, table
+from worker.cli.options import INSTANT, as_json
+from worker.cli.output import print_json, rfc3339, show, table
 from worker.deployment import deployment
 
 

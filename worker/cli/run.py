@@ -13,7 +13,8 @@ from tasks.run import ALL, request_sweeps
 from tasks.sweep import send_drains, sweep
 from worker.app import create_app
 from worker.broker import check_broker, publishing, workers
-from worker.cli.output import as_json, error_console, print_json, show
+from worker.cli.options import actor_and_reason, as_json
+from worker.cli.output import error_console, print_json, show
 from worker.cli.progress import SweepProgress
 from worker.cli.sweeps import read_sweeps, sweep_table
 from worker.deployment import Deployment, deployment
@@ -23,17 +24,10 @@ POLL_SECONDS = 0.3
 QUIET_SECONDS = 60
 
 
-def _not_blank(_: click.Context, param: click.Parameter, value: str) -> str:
-    if not value.strip():
-        raise click.BadParameter("is blank; say who asks and why", param=param)
-    return value
-
-
 @click.command(epilog='Example: retention run purge --wait --actor mori --reason "after the import of 1 May"')
 @click.argument("policy", metavar="POLICY", type=click.Choice([*(name.value for name in PolicyName), ALL]))
 @click.option("--wait", is_flag=True, help="Show progress and return when the sweep has ended.")
-@click.option("--actor", required=True, callback=_not_blank, help="Who asks; recorded with the sweep.")
-@click.option("--reason", required=True, callback=_not_blank, help="Why; recorded with the sweep.")
+@actor_and_reason
 @as_json
 def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) -> int:
     """Trigger a sweep of POLICY as of now; a worker carries it out."""

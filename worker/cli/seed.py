@@ -6,7 +6,8 @@ from time import monotonic
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from worker.cli.output import as_json, error_console, print_json, show, table
+from worker.cli.options import as_json
+from worker.cli.output import error_console, print_json, show, table
 from worker.deployment import Deployment, deployment
 from worker.seed import Population, seed
 

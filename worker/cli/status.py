@@ -13,7 +13,8 @@ from tasks.statements.due import count_anomalies, count_holds
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import workers
-from worker.cli.output import as_json, error_console, print_json, rfc3339, show, table
+from worker.cli.options import as_json
+from worker.cli.output import error_console, print_json, rfc3339, show, table
 from worker.cli.sweeps import read_sweeps, sweep_table
 from worker.deployment import Deployment, deployment
 from worker.exits import exit_code

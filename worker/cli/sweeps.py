@@ -7,7 +7,8 @@ import click
 
 from tasks.statements.sweeps import select_sweeps
 from tasks.transaction import transaction
-from worker.cli.output import as_json, print_json, rfc3339, show, table
+from worker.cli.options import as_json
+from worker.cli.output import print_json, rfc3339, show, table
 from worker.deployment import Deployment, deployment
 
 INSTANTS = ("tick", "as_of", "cutoff", "created_at", "started_at", "ended_at")

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from models import Account
 from models.errors import InvalidConfiguration, Unavailable
 from tasks.transaction import transaction
-from worker.cli.output import as_json, error_console, print_json
+from worker.cli.options import as_json
+from worker.cli.output import error_console, print_json
 from worker.cli.progress import SweepProgress
 from worker.cli.seed import populate
 from worker.cli.sweeps import read_sweeps

@@ -38,6 +38,7 @@ COLUMNS = {
     "documents": "account_id title storage_key created_at",
     "login_sessions": "account_id user_agent created_at",
     "holds": "account_id reason placed_by placed_at",
+    "transitions": "account_id kind actor at from_state to_state",
 }
 
 
@@ -138,12 +139,24 @@ class _Writer:
             self.lines["job_seekings"].append(
                 f"{number}\t{of.status}\t{_text(of.invalidated_at)}\t{occupation}\t{place}\t{statement}\n"
             )
+        self._history_of(number, of, created)
         if self._random() < 0.003:
             self.lines["holds"].append(f"{number}\t苦情の調査中\tlegal\t{self._some(self._instants)[0]}\n")
         # Most people leave a little, a few leave very much.
         much = 8.0 if self._random() < 0.01 else 0.2 + self._random() * 1.5
         self._messages_of(number, much)
         self._others_of(number, much, logged_in=of.state == State.ACTIVE)
+
+    def _history_of(self, number: int, of: Life, created: str) -> None:
+        """Write what people did; what the worker did is in no log, for it never was."""
+        changes = [(created, "register", NULL, "active")]
+        if of.withdrawn_at is not None and of.withdrawn_at <= self._chunk.now:
+            changes.append((_text(of.withdrawn_at), "withdraw", "active", "withdrawn"))
+        if of.invalidated_at is not None and of.invalidated_at <= self._chunk.now:
+            changes.append((_text(of.invalidated_at), "invalidate", "valid", "invalid"))
+        self.lines["transitions"] += [
+            f"{number}\t{kind}\towner\t{at}\t{before}\t{after}\n" for at, kind, before, after in sorted(changes)
+        ]
 
     def _between(self, created: str, withdrawn: str) -> list[str]:
         """Return the pool's instants at which the account could be used."""

@@ -1,0 +1,37 @@
+"""E-mail address: what one must look like, and when two are the same."""
+
+import unicodedata
+from typing import Any
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, func, literal_column
+
+from models.errors import Refused
+
+__all__ = ["address_key", "require_address"]
+
+LONGEST = 254  # RFC 5321
+SPACES: ColumnElement[str] = literal_column(r"E' \t\n\x0B\f\r'")
+
+
+def require_address(text: str) -> str:
+    """Return an address as it is stored: as given, without surrounding space.
+
+    Raises:
+        Refused: it is no address. The message does not repeat it.
+    """
+    address = text.strip()
+    local, at, domain = address.rpartition("@")
+    # Spaces, controls, surrogates and what is not assigned; NFKC first, since it may bring forth a space.
+    odd = any(unicodedata.category(sign)[0] in "CZ" for sign in unicodedata.normalize("NFKC", address))
+    if not (local and at and domain) or odd or len(address) > LONGEST:
+        raise Refused("that is no e-mail address; give one such as name@example.jp")
+    return address
+
+
+def address_key(email: SQLColumnExpression[Any]) -> ColumnElement[str]:
+    """Return the SQL expression by which addresses are compared: NFKC, surrounding space and case do not count.
+
+    Both sides of a comparison are brought into this form by the database, so that nothing depends on who wrote
+    an address; a unique index holds the form.
+    """
+    return func.lower(func.btrim(func.normalize(email, literal_column("NFKC")), SPACES))

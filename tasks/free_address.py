@@ -1,0 +1,61 @@
+"""Freeing an e-mail address: time decides, so that of an account past its window is free, however late the worker."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import Account, Policies, PolicyName, State
+from models.errors import AddressTakenError, Refused
+from tasks.rules.cutoff import Cutoff
+from tasks.rules.steps import steps
+from tasks.statements.accounts import lock_address_holder
+from tasks.statements.counter_only import move_claimed
+from tasks.statements.sweeps import end_sweep, insert_sweep, start_sweep
+
+__all__ = ["free_address"]
+
+# The purge asks for no address, so an account that is due for it frees its address all the same.
+LEFT_TO_THE_PURGE = datetime.min.replace(tzinfo=UTC)
+
+
+def free_address(session: Session, policies: Policies, address: str, *, but_for: int | None = None) -> None:
+    """Make sure that an address may be given away: move the account past its window that still has it.
+
+    Args:
+        session: in the transaction that gives the address away.
+        policies: whose window decides.
+        address: as a person gives it.
+        but_for: the account that it is given to, which may have it.
+
+    Raises:
+        AddressTakenError: another account has it, and keeps it.
+        Refused: a hold or an anomaly keeps the account as it is, with its address.
+    """
+    holder = session.scalar(lock_address_holder(but_for=but_for), {"address": address})
+    if holder is None:
+        return
+    # The time of the transaction, which is also when the move is logged as done.
+    now = session.scalars(select(func.now())).one()
+    state = holder.effective_state(now, policies.counter_only)
+    if state is State.ACTIVE:
+        raise AddressTakenError("an account has this e-mail address; log in to that one")
+    if state is State.WITHDRAWN:
+        raise AddressTakenError("a withdrawn account has this e-mail address; reactivate that one instead")
+    _complete_move(session, policies, holder, now)
+
+
+def _complete_move(session: Session, policies: Policies, account: Account, now: datetime) -> None:
+    """Do for one account what the late worker would, by the same statement and with the same log."""
+    policy = policies.counter_only
+    cutoff = Cutoff(PolicyName.COUNTER_ONLY, policy.cutoff(now), purge_at=LEFT_TO_THE_PURGE)
+    asked = insert_sweep(cutoff, as_of=now, tick=None, actor="register", reason="its address is given away")
+    sweep_id = session.execute(asked).scalar_one()
+    assert account.withdrawn_at is not None  # noqa: S101 - its window is over
+    starts, dues = steps(policy, [account.withdrawn_at.astimezone(UTC).date()])
+    claimed = {"claimed": f"{{{account.id}}}", "starts": starts, "dues": dues}
+    if session.execute(move_claimed(cutoff, sweep_id), claimed).one_or_none() is None:
+        raise Refused("this e-mail address cannot be given away now: a hold, or a date that makes no sense, keeps it")
+    session.execute(start_sweep(sweep_id, due=1))
+    session.execute(end_sweep(sweep_id))
+    session.expire(account)

@@ -1,0 +1,63 @@
+"""Holds: from the moment that placing one returns, the worker does not act on the account."""
+
+from typing import Any
+
+from sqlalchemy import Engine, Row
+from sqlalchemy.orm import Session
+
+from models import Hold
+from models.errors import Refused
+from tasks.statements.accounts import lock_hold
+from tasks.statements.holds import select_holds
+from tasks.statements.sweeps import read_clock
+from tasks.transaction import transaction
+from tasks.transitions import locked
+
+__all__ = ["list_holds", "place", "release"]
+
+
+def place(engine: Engine, account_id: int, *, actor: str, reason: str) -> int:
+    """Place a hold; returns its number. A batch that has the account is waited for.
+
+    Raises:
+        NoSuchAccountError: the account is gone, perhaps by that batch, or never was.
+        Refused: actor or reason is blank.
+        Unavailable: the batch takes too long; nothing was placed.
+    """
+    _require_named(actor, reason)
+    with transaction(engine) as connection, Session(connection, expire_on_commit=False) as session:
+        locked(session, account_id)
+        hold = Hold(
+            account_id=account_id, reason=reason, placed_by=actor, placed_at=session.scalars(read_clock()).one()
+        )
+        session.add(hold)
+        session.flush()
+        return hold.id
+
+
+def release(engine: Engine, hold_id: int, *, actor: str, reason: str) -> Hold:
+    """Release a hold; it remains as history.
+
+    Raises:
+        Refused: there is no such hold, it is released already, or actor or reason is blank.
+    """
+    _require_named(actor, reason)
+    with transaction(engine) as connection, Session(connection, expire_on_commit=False) as session:
+        hold = session.scalar(lock_hold(hold_id))
+        if hold is None:
+            raise Refused(f"there is no hold {hold_id}; holds go with their account when it is deleted")
+        hold.release(now=session.scalars(read_clock()).one(), by=actor, reason=reason)
+        session.flush()
+        return hold
+
+
+def list_holds(engine: Engine, **which: Any) -> list[Row[Any]]:
+    """Return holds, newest first; `which` as for `select_holds`."""
+    with transaction(engine) as connection:
+        return list(connection.execute(select_holds(**which)).all())
+
+
+def _require_named(actor: str, reason: str) -> None:
+    for name, text in (("actor", actor), ("reason", reason)):
+        if not text.strip():
+            raise Refused(f"{name} is blank; a hold records who and why")

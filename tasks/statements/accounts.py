@@ -1,0 +1,58 @@
+"""Finding and locking one account, for what a person does to it."""
+
+from datetime import datetime
+
+from sqlalchemy import Select, Text, bindparam, literal, select
+
+from models import Account, Action, Hold, PolicyName
+from models.address import address_key
+
+__all__ = ["lock_account", "lock_address_holder", "lock_hold", "select_credentials", "select_purge"]
+
+ADDRESS = bindparam("address", type_=Text)
+
+
+def lock_account(account_id: int) -> Select[Account]:
+    """Lock one account against the worker and everybody else: one row, or none where it is gone.
+
+    `FOR UPDATE` also waits for whoever is adding a row of its, as an application, and keeps out those to come.
+    """
+    locking = select(Account).where(Account.id == account_id).with_for_update(of=Account)
+    return locking.execution_options(populate_existing=True)
+
+
+def lock_hold(hold_id: int) -> Select[Hold]:
+    """Lock one hold: one row or none."""
+    return select(Hold).where(Hold.id == hold_id).with_for_update()
+
+
+def lock_address_holder(*, but_for: int | None = None) -> Select[Account]:
+    """Lock the account that has the parameter `address`, compared as addresses are: one row or none.
+
+    Whoever loses the address while the lock is waited for is none.
+
+    Args:
+        but_for: an account that may have it.
+    """
+    holder = select(Account).where(address_key(Account.email) == address_key(ADDRESS))
+    if but_for is not None:
+        holder = holder.where(Account.id != but_for)
+    return holder.with_for_update(of=Account).execution_options(populate_existing=True)
+
+
+def select_credentials() -> Select[str, int | None, str | None]:
+    """Look up the parameter `address`: always one row (its compared form, account, password hash).
+
+    Account and hash are NULL where nobody has the address.
+    """
+    given = select(address_key(ADDRESS).label("key"), literal(1)).subquery("given")
+    return select(given.c.key, Account.id, Account.password_hash).select_from(
+        given.outerjoin(Account, address_key(Account.email) == given.c.key)
+    )
+
+
+def select_purge(account_id: int) -> Select[int, datetime]:
+    """Select the action by which an account was deleted: one row (id, acted_at) or none."""
+    return select(Action.id, Action.acted_at).where(
+        Action.account_id == account_id, Action.action == PolicyName.PURGE.value
+    )

@@ -1,0 +1,23 @@
+"""Reading holds."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from models import Hold
+
+__all__ = ["select_holds"]
+
+
+def select_holds(*, account_id: int | None = None, released: bool = False, limit: int) -> Select[Any]:
+    """Select holds, newest first: every column of `holds`.
+
+    Args:
+        account_id: only this account's.
+        released: those that are released, too.
+        limit: rows at most.
+    """
+    rows = select(*Hold.__table__.columns).order_by(Hold.id.desc()).limit(limit)
+    if account_id is not None:
+        rows = rows.where(Hold.account_id == account_id)
+    return rows if released else rows.where(Hold.released_at.is_(None))

@@ -1,0 +1,206 @@
+"""What people do to an account: find it, lock it, let the model decide, all in one transaction.
+
+Each method returns when its change is committed, or raises and has changed nothing. `now` is the database's clock,
+read under the lock: of a person's act and the worker's, whoever has the lock first goes first, whole.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models import Account, Policies, Registration
+from models.address import require_address
+from models.errors import AddressTakenError, CredentialsError, NoSuchAccountError
+from tasks.free_address import free_address
+from tasks.guesses import Guesses
+from tasks.passwords import Passwords
+from tasks.statements.accounts import lock_account, select_credentials, select_purge
+from tasks.statements.sweeps import read_clock
+from tasks.transaction import transaction
+
+__all__ = ["OWNER", "Credentials", "Transitions", "locked"]
+
+OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An e-mail address and a password, as a person gives them; never shown by `repr`."""
+
+    email: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """Every way a person changes an account.
+
+    Of an account that is gone, or never was, each method that is given its number raises NoSuchAccountError. All
+    raise Unavailable where the database does not answer, or a batch has the account for too long.
+    """
+
+    engine: Engine
+    policies: Policies
+    passwords: Passwords
+    guesses: Guesses
+
+    def withdraw(self, account_id: int, *, by: str = OWNER) -> None:
+        """Leave My Page.
+
+        Raises:
+            PendingApplicationError: a self-made application is pending.
+            WrongStateError: the account is not active.
+        """
+        with self._changing() as session:
+            locked(session, account_id).withdraw(now=_clock(session), by=by, policies=self.policies)
+
+    def reactivate(self, credentials: Credentials, *, by: str = OWNER) -> int:
+        """Reopen the account inside its window by its old address and password; returns its number.
+
+        Raises:
+            CredentialsError: they do not fit; nothing tells whether the address exists.
+            TooManyAttemptsError: somebody may be guessing.
+            WindowClosedError: they fit, and the window is over.
+            RetentionOverError: they fit, and the account is only waiting to be deleted.
+            WrongStateError: they fit, and the account is not withdrawn, or nobody knows since when.
+            NoSuchAccountError: they fitted, and the account was deleted meanwhile.
+        """
+        with self._let_in(credentials) as (session, account):
+            account.reactivate(now=_clock(session), by=by, policies=self.policies)
+        return account.id
+
+    def log_in(self, credentials: Credentials) -> int:
+        """Open a login session; returns the account's number.
+
+        Raises:
+            CredentialsError: they do not fit; nothing tells whether the address exists.
+            TooManyAttemptsError: somebody may be guessing.
+            WrongStateError: they fit, and nobody can log in to the account.
+        """
+        with self._let_in(credentials) as (session, account):
+            account.log_in(now=_clock(session), policies=self.policies)
+        return account.id
+
+    def recover(self, account_id: int, credentials: Credentials, *, staff: str, office: str) -> None:
+        """Reopen the account at an office counter, with new credentials.
+
+        Raises:
+            WrongStateError: the account is active, or the owner can still reactivate it alone.
+            RetentionOverError: it is only waiting to be deleted.
+            AddressTakenError: another account has the address.
+            Refused: the address is none, or the password is blank.
+        """
+        email, password_hash = require_address(credentials.email), self.passwords.hash(credentials.password)
+        with self._changing() as session:
+            account = locked(session, account_id)
+            free_address(session, self.policies, email, but_for=account_id)
+            account.recover(
+                now=_clock(session),
+                staff=staff,
+                office=office,
+                email=email,
+                password_hash=password_hash,
+                policies=self.policies,
+            )
+
+    def register(
+        self, credentials: Credentials, *, registration: Registration = Registration.ONLINE, by: str = OWNER
+    ) -> int:
+        """Open a new account with a new job-seeking registration; returns its number.
+
+        An account past its window that still has the address, because the worker is late, is moved first.
+
+        Raises:
+            AddressTakenError: another account has the address; inside its window the message says to reactivate it.
+            Refused: the address is none, or cannot be given away now; or the password is blank.
+        """
+        email, password_hash = require_address(credentials.email), self.passwords.hash(credentials.password)
+        with self._changing() as session:
+            free_address(session, self.policies, email)
+            account = Account.register(
+                now=_clock(session), by=by, email=email, password_hash=password_hash, registration=registration
+            )
+            session.add(account)
+        return account.id
+
+    def invalidate(self, account_id: int, *, by: str = OWNER) -> None:
+        """Make the job-seeking registration invalid; the years begin.
+
+        Raises:
+            WrongStateError: there is none, or it is invalid already.
+        """
+        with self._changing() as session:
+            locked(session, account_id).invalidate(now=_clock(session), by=by)
+
+    def revalidate(self, account_id: int, *, by: str = OWNER, office: str | None = None) -> None:
+        """Make the job-seeking registration valid again; the years stop.
+
+        Raises:
+            WrongStateError: there is none, or it is valid already.
+        """
+        with self._changing() as session:
+            locked(session, account_id).revalidate(now=_clock(session), by=by, office=office)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Session]:
+        """Open a session in one transaction, which commits when the block ends."""
+        with transaction(self.engine) as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+            try:
+                session.flush()
+            except IntegrityError as error:
+                raise _meaning(error) from None
+
+    @contextmanager
+    def _let_in(self, credentials: Credentials) -> Iterator[tuple[Session, Account]]:
+        """Lock the account that the credentials fit; what is done on the way does not depend on whether one does."""
+        with transaction(self.engine) as connection:
+            looked_up = connection.execute(select_credentials(), {"address": credentials.email})
+            key, account_id, password_hash = looked_up.one()
+        self.guesses.admit(account_id, key)
+        if not self.passwords.fits(password_hash, credentials.password) or account_id is None:
+            raise CredentialsError(
+                "address and password do not fit an account; "
+                "after the reactivation window an office counter helps, or registering anew"
+            )
+        self.guesses.forget(account_id, key)
+        with self._changing() as session:
+            account = locked(session, account_id)
+            if account.password_hash not in (password_hash, None):
+                raise CredentialsError("the password has just been changed; use the new one")
+            yield session, account
+
+
+def locked(session: Session, account_id: int) -> Account:
+    """Lock an account, waiting for a batch that has it.
+
+    Raises:
+        NoSuchAccountError: it is gone, or never was; says which.
+    """
+    account = session.scalar(lock_account(account_id))
+    if account is not None:
+        return account
+    purge = session.execute(select_purge(account_id)).first()
+    if purge is None:
+        raise NoSuchAccountError(f"there is no account {account_id}")
+    raise NoSuchAccountError(
+        f"account {account_id} was deleted for ever at {purge.acted_at.isoformat()} (action {purge.id}); "
+        "only opening a new My Page helps"
+    )
+
+
+def _meaning(error: IntegrityError) -> Exception:
+    """Return what a refused row means: somebody else has taken the address in the meantime, or a fault of ours."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if constraint in ("uq_accounts_address", "uq_accounts_email"):
+        return AddressTakenError("another account has taken this e-mail address just now; log in to that one")
+    return error
+
+
+def _clock(session: Session) -> datetime:
+    return session.scalars(read_clock()).one()

@@ -1,0 +1,54 @@
+"""What commands share in how they are asked: options, arguments and their types."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+
+__all__ = ["ACCOUNT", "INSTANT", "NUMBER", "actor_and_reason", "as_json"]
+
+NUMBER = click.IntRange(1, 2**63 - 1)
+ACCOUNT = click.argument("account_id", metavar="ID", type=NUMBER)
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option `--json`, passed on as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(command)
+
+
+def actor_and_reason(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options `--actor` and `--reason`, which are recorded with what it does."""
+    actor = click.option("--actor", required=True, callback=_not_blank, help="Who asks; recorded.")
+    reason = click.option("--reason", required=True, callback=_not_blank, help="Why; recorded.")
+    return actor(reason(command))
+
+
+def _not_blank(_: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("is blank; say who asks and why", param=param)
+    return value
+
+
+# Periods are counted back and forth from an instant; these leave the calendar room for both.
+EARLIEST_YEAR, LATEST_YEAR = 1900, 9000
+
+
+class _Instant(click.ParamType[datetime]):
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant; give one such as 2026-12-01T00:00:00+09:00", param, ctx)
+        if instant.utcoffset() is None:
+            self.fail(f"{value!r} has no offset; give one such as 2026-12-01T00:00:00+09:00", param, ctx)
+        if not EARLIEST_YEAR <= instant.year <= LATEST_YEAR:
+            self.fail(f"{value!r} lies outside the years {EARLIEST_YEAR} to {LATEST_YEAR}", param, ctx)
+        return instant
+
+
+INSTANT = _Instant()
