@@ -14,15 +14,15 @@ SPACES: ColumnElement[str] = literal_column(r"E' \t\n\x0B\f\r'")
 
 
 def require_address(text: str) -> str:
-    """Return an address as it is stored: as given, without surrounding space.
+    """Return an address as it is stored: in NFKC, without surrounding space, in the case given.
 
     Raises:
         Refused: it is no address. The message does not repeat it.
     """
-    address = text.strip()
+    address = unicodedata.normalize("NFKC", text).strip()
     local, at, domain = address.rpartition("@")
-    # Spaces, controls, surrogates and what is not assigned; NFKC first, since it may bring forth a space.
-    odd = any(unicodedata.category(sign)[0] in "CZ" for sign in unicodedata.normalize("NFKC", address))
+    # Neither spaces nor controls, surrogates, and what is not assigned.
+    odd = any(unicodedata.category(sign)[0] in "CZ" for sign in address)
     if not (local and at and domain) or odd or len(address) > LONGEST:
         raise Refused("that is no e-mail address; give one such as name@example.jp")
     return address

@@ -41,9 +41,17 @@ class Stack:
         self.environment["RETENTION_BROKER_URL"] = broker_url
 
     def retention(
-        self, *arguments: str, check: bool = False, patience: float = PATIENCE_SECONDS, **changes: str | None
+        self,
+        *arguments: str,
+        check: bool = False,
+        given: str | None = None,
+        patience: float = PATIENCE_SECONDS,
+        **changes: str | None,
     ) -> Result:
-        """Run `retention`; with `check` it must succeed. `changes` alter its environment, None unsets."""
+        """Run `retention`; with `check` it must succeed. `changes` alter its environment, None unsets.
+
+        `given` is what standard input holds; without it there is none.
+        """
         environment = {k: v for k, v in (self.environment | changes).items() if v is not None}
         done = subprocess.run(
             [sys.executable, "-m", "worker", *arguments],
@@ -52,7 +60,7 @@ class Stack:
             text=True,
             timeout=patience,
             check=False,
-            stdin=subprocess.DEVNULL,
+            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),
         )
         assert not check or done.returncode == 0, done.stderr
         return Result(done)

@@ -9,34 +9,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from actor import Actor
-from argon2 import PasswordHasher
 from builders import OWNED, dependents
 from clock import DatabaseClock
+from people import HASHER, people
 from sqlalchemy import text
 
 from models import PolicyName
 from models.errors import NoSuchAccountError, RetentionOverError, WindowClosedError
 from tasks import holds
 from tasks.batch import Batch, run_batch
-from tasks.passwords import Passwords
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.sweeps import insert_sweep
-from tasks.transitions import Credentials, Transitions
+from tasks.transitions import Credentials
 
-HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 EVENT = datetime(2027, 3, 10, 1, tzinfo=UTC)
 MOMENT = timedelta.resolution
 OWN = Credentials("seeker@example.jp", "open sesame")
 NEW = Credentials("new@example.jp", "a new one")
-
-
-class NoLimit:
-    """Lets everybody guess; how often they may is tested elsewhere."""
-
-    def admit(self, *_: object) -> None:
-        pass
-
-    forget = admit
 
 
 @dataclass(frozen=True)
@@ -53,9 +42,6 @@ class Meeting:
     def T(self):  # noqa: N802 - the instant has no other name
         return self.policies[self.policy].due_from(EVENT)
 
-    def transitions(self, engine):
-        return Transitions(engine, self.policies, Passwords(HASHER), NoLimit())
-
     def worker(self, **how):
         """Run one batch as of T."""
         cutoff = Cutoff.of(self.policies, self.policy, self.T)
@@ -69,7 +55,7 @@ class Meeting:
         return Actor(self.url, act, **how)
 
     def person(self, act, **how):
-        return Actor(self.url, lambda engine: act(self.transitions(engine)), **how)
+        return Actor(self.url, lambda engine: act(people(engine, self.policies)), **how)
 
     def account(self):
         """What is left of account 1: its state, address and job-seeking status, or None; and no half of it."""
@@ -151,8 +137,8 @@ class Case:
     worker_dies: object
 
 
-def _hold(transitions):
-    return holds.place(transitions.engine, 1, actor="legal", reason="complaint")
+def _hold(person):
+    return holds.place(person.engine, 1, actor="legal", reason="complaint")
 
 
 MOVED, PURGED = ["counter_only"], ["purge"]

@@ -138,6 +138,7 @@ def test_a_worker_does_not_start_on_a_database_of_another_schema(stack, engine):
         ("status",),
         ("sweeps",),
         ("log", "list"),
+        ("hold", "list"),
         ("forecast", "--days", "3"),
         ("doctor",),
     ],
@@ -153,6 +154,11 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
 
 def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
+    names += [f"hold {name}" for name in ("place", "release", "list")]
+    names += [
+        f"account {name}"
+        for name in ("withdraw", "reactivate", "login", "recover", "register", "invalidate", "revalidate")
+    ]
     for name in names:
         assert f"Example: retention {name}" in stack.retention(*name.split(), "--help", check=True).out
 
