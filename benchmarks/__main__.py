@@ -13,6 +13,7 @@ from statistics import median
 
 from sqlalchemy import text
 
+from benchmarks.guessing import DOES_NOT, EXISTS, guessing
 from benchmarks.measures import Bench, Size, memory, scan, throughput
 from worker import embedded
 from worker.database import connect
@@ -27,6 +28,7 @@ FULL = Size(
     thin_slice=40_000,
     idle=(10_000, 100_000, 1_000_000),
     memory_slices=(2_000, 200_000),
+    guesses=100,
 )
 SMOKE = Size(
     rounds=1,
@@ -36,6 +38,7 @@ SMOKE = Size(
     thin_slice=500,
     idle=(1_000, 5_000),
     memory_slices=(200, 2_000),
+    guesses=5,
 )
 PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis")
 
@@ -53,6 +56,7 @@ def main() -> None:
         throughput(bench, size)
         scan(bench, size, Settings().policies)
         memory(bench, size)
+        guessing(bench, size.guesses, Settings().policies)
         about = _about(bench)
         embedded.release()
     report = _report(bench.raw, size, about)
@@ -105,6 +109,7 @@ def _report(raw: dict[str, list[float]], size: Size, about: dict[str, str]) -> s
             f"counter_only scan of {most} ms",
             f"counter_only scan of {least} ms",
         ),
+        ("wrong password: address exists to address does not", EXISTS, DOES_NOT),
         (f"memory: {many:,} due to {few:,}", f"memory with {many} due MiB", f"memory with {few} due MiB"),
     ]
     lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]

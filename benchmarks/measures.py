@@ -40,6 +40,7 @@ class Size:
     thin_slice: int
     idle: tuple[int, ...]
     memory_slices: tuple[int, int]
+    guesses: int
 
 
 @dataclass(slots=True)
