@@ -58,9 +58,9 @@ def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def another_database_url(servers: embedded.Servers) -> Iterator[str]:
-    """URL of a database without any schema."""
-    with _database(servers.database_url) as url:
+def another_database_url(request: pytest.FixtureRequest, servers: embedded.Servers) -> Iterator[str]:
+    """URL of a database without any schema; a parameter is added to its CREATE DATABASE."""
+    with _database(servers.database_url, getattr(request, "param", "")) as url:
         yield url
 
 

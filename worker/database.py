@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, NullPool, QueuePool, create_engine
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine, func, select
 
 from models import migrations
 from models.errors import InvalidConfiguration, Unavailable
@@ -29,7 +29,11 @@ def connect(url: str, *, pooled: bool = True) -> Engine:
     def open_connection() -> psycopg.Connection:
         try:
             return psycopg.connect(
-                url, connect_timeout=CONNECT_SECONDS, application_name="retention", keepalives_idle=30
+                url,
+                connect_timeout=CONNECT_SECONDS,
+                application_name="retention",
+                keepalives_idle=30,
+                client_encoding="utf8",
             )
         except psycopg.OperationalError as error:
             # libpq names host, port, user and database, and never a password.
@@ -94,17 +98,28 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     """Bring the schema to head; returns the revisions before and after.
 
     Raises:
-        InvalidConfiguration: the database was migrated by a newer program.
+        InvalidConfiguration: the database was migrated by a newer program, or is not in UTF-8.
         Unavailable: the database did not answer.
     """
     before = schema_revision(engine)
     if before is not None and not _is_known(before):
         check_schema(engine)
+    _check_encoding(engine)
     with named_errors(), engine.begin() as connection:
         config = _alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return before, head_revision()
+
+
+def _check_encoding(engine: Engine) -> None:
+    """Make sure that addresses can be compared as Unicode compares them."""
+    with transaction(engine) as connection:
+        encoding = connection.scalar(select(func.current_setting("server_encoding")))
+    if encoding != "UTF8":
+        raise InvalidConfiguration(
+            f"the database is encoded in {encoding}; create it with ENCODING 'UTF8', in which addresses can be compared"
+        )
 
 
 def _is_known(revision: str) -> bool:

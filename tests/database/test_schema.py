@@ -54,6 +54,16 @@ def test_a_schema_that_a_newer_program_made_is_refused_and_left_alone(engine):
             step(engine)
 
 
+@pytest.mark.parametrize(
+    "another_database_url", ["ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"], indirect=True
+)
+def test_a_database_in_another_encoding_is_refused_and_left_alone(another_database_url):
+    engine = connect(another_database_url, pooled=False)
+    with pytest.raises(InvalidConfiguration, match=r"SQL_ASCII.*ENCODING 'UTF8'"):
+        migrate(engine)
+    assert inspect(engine).get_table_names() == []
+
+
 def test_a_database_without_schema_says_what_to_do(another_database_url):
     with pytest.raises(InvalidConfiguration, match="retention migrate"):
         check_schema(connect(another_database_url, pooled=False))
