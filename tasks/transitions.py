@@ -150,8 +150,8 @@ class Transitions:
     def _changing(self) -> Iterator[Session]:
         """Open a session in one transaction, which commits when the block ends."""
         with transaction(self.engine) as connection, Session(connection, expire_on_commit=False) as session:
-            yield session
             try:
+                yield session
                 session.flush()
             except IntegrityError as error:
                 raise _meaning(error) from None

@@ -170,6 +170,18 @@ def _register_slowly(engine, policies):
         return 1
 
 
+def test_an_address_that_another_has_just_taken_is_refused_at_the_counter_too(database_url, engine, policies):
+    with engine.begin() as connection:
+        account_id = an_account(connection, state="counter_only")
+    first = Actor(database_url, lambda own: _register_slowly(own, policies), stops=True).is_stopped()
+    at_counter = Actor(
+        database_url, lambda own: people(own, policies).recover(account_id, OWN, staff="0815", office="13010")
+    ).is_waiting(engine)
+    assert first.outcome() == 1
+    assert isinstance(at_counter.outcome(), AddressTakenError)
+    assert state(engine, account_id) == "counter_only"
+
+
 def test_an_application_that_is_just_being_sent_keeps_its_sender_from_withdrawing(database_url, engine, policies):
     with engine.begin() as connection:
         account_id = an_account(connection)

@@ -92,6 +92,7 @@ def test_what_is_refused_is_one_line_and_exit_code_three(stack, engine, account)
     refused(stack.retention("account", "register", "--email", "none", given=PASSWORD), 3, "no e-mail address")
     refused(stack.retention("account", "withdraw", "99"), 3, "there is no account 99")
     refused(stack.retention("account", "revalidate", number), 3, "valid already")
+    refused(stack.retention("account", "invalidate", number, "--actor", " "), 2, "--actor", "is blank")
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO applications (account_id, kind, status) VALUES (:id, 'self', 'pending')"), {"id": account}

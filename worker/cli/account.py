@@ -14,7 +14,7 @@ from tasks.passwords import Passwords
 from tasks.transitions import OWNER, Credentials, Transitions
 from worker.broker import redis_client
 from worker.cli.explain import explanation
-from worker.cli.options import ACCOUNT, as_json
+from worker.cli.options import ACCOUNT, as_json, not_blank
 from worker.cli.output import print_json, show, table
 from worker.deployment import Deployment, deployment
 
@@ -26,7 +26,8 @@ SHOWN = ("account_id", "state", "registration", "counter_only_from", "purge_from
 
 def by(whose: str) -> Callable[..., Any]:
     """Give a command the option `--actor`, kept in the account's history."""
-    return click.option("--actor", default=whose, show_default=True, help="Who does it; kept in the history.")
+    told = "Who does it; kept in the history."
+    return click.option("--actor", default=whose, show_default=True, callback=not_blank, help=told)
 
 
 @click.group()
@@ -76,8 +77,8 @@ def login(*, email: str, as_json: bool) -> None:
 
 @command.command(epilog="Example: retention account recover 4711 --staff 0815 --office 13010 --email name@example.jp")
 @ACCOUNT
-@click.option("--staff", required=True, help="Number of the member of staff; kept in the history.")
-@click.option("--office", required=True, help="Number of the office; kept in the history.")
+@click.option("--staff", required=True, callback=not_blank, help="Number of the member of staff; kept in the history.")
+@click.option("--office", required=True, callback=not_blank, help="Number of the office; kept in the history.")
 @EMAIL
 @as_json
 def recover(*, account_id: int, staff: str, office: str, email: str, as_json: bool) -> None:
@@ -129,7 +130,7 @@ def invalidate(*, account_id: int, actor: str, as_json: bool) -> None:
 @command.command(epilog="Example: retention account revalidate 4711 --actor 0815 --office 13010")
 @ACCOUNT
 @by(OWNER)
-@click.option("--office", help="Number of the office, if it happens at one; kept in the history.")
+@click.option("--office", callback=not_blank, help="Number of the office, if it happens at one; kept in the history.")
 @as_json
 def revalidate(*, account_id: int, actor: str, office: str | None, as_json: bool) -> None:
     """Make the job-seeking registration of account ID valid again: the years stop."""

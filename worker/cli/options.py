@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-__all__ = ["ACCOUNT", "INSTANT", "NUMBER", "actor_and_reason", "as_json"]
+__all__ = ["ACCOUNT", "INSTANT", "NUMBER", "actor_and_reason", "as_json", "not_blank"]
 
 NUMBER = click.IntRange(1, 2**63 - 1)
 ACCOUNT = click.argument("account_id", metavar="ID", type=NUMBER)
@@ -19,14 +19,15 @@ def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def actor_and_reason(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options `--actor` and `--reason`, which are recorded with what it does."""
-    actor = click.option("--actor", required=True, callback=_not_blank, help="Who asks; recorded.")
-    reason = click.option("--reason", required=True, callback=_not_blank, help="Why; recorded.")
+    actor = click.option("--actor", required=True, callback=not_blank, help="Who asks; recorded.")
+    reason = click.option("--reason", required=True, callback=not_blank, help="Why; recorded.")
     return actor(reason(command))
 
 
-def _not_blank(_: click.Context, param: click.Parameter, value: str) -> str:
-    if not value.strip():
-        raise click.BadParameter("is blank; say who asks and why", param=param)
+def not_blank(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an option that is given and says nothing."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("is blank; say who, or why, or where", param=param)
     return value
 
 
