@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -82,21 +83,26 @@ def victim(request, stack):
     return worker, kill
 
 
-def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(stack, engine, victim):
-    worker, kill = victim
+@contextmanager
+def a_batch_in_the_air(stack, engine):
+    """Seed and sweep; until the block ends, a batch stands still with everything deleted and nothing committed."""
     stack.retention("seed", "--accounts", "500", check=True)
     remember(engine)
     with engine.connect() as obstacle:
-        # A batch writes its actions last: it stands still there, with everything deleted and nothing committed.
-        obstacle.execute(text("LOCK TABLE actions IN EXCLUSIVE MODE"))
+        obstacle.execute(text("LOCK TABLE actions IN EXCLUSIVE MODE"))  # a batch writes its actions last
         stack.retention("run", "all", "--actor", "test", "--reason", "test", check=True)
         until(lambda: scalar(engine, WAITING), "a batch stands before the lock")
+        yield
+
+
+def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(stack, engine, victim):
+    worker, kill = victim
+    with a_batch_in_the_air(stack, engine):
         for child in psutil.Process(worker.pid).children():
             kill(child.pid)
             if worker.poll() is not None:
                 break
         until(lambda: not scalar(engine, WAITING), "the killed batch is gone")
-        obstacle.rollback()
     assert scalar(engine, "SELECT count(*) FROM actions") == 0
     if worker.poll() is not None:
         stack.worker("another")
@@ -152,12 +158,7 @@ def test_a_broker_killed_under_a_busy_worker_does_not_end_it(database_url, engin
     stack = Stack(database_url, url, tmp_path)
     try:
         worker = stack.worker()
-        stack.retention("seed", "--accounts", "500", check=True)
-        remember(engine)
-        with engine.connect() as obstacle:
-            obstacle.execute(text("LOCK TABLE actions IN EXCLUSIVE MODE"))
-            stack.retention("run", "all", "--actor", "test", "--reason", "test", check=True)
-            until(lambda: scalar(engine, WAITING), "a batch stands before the lock")
+        with a_batch_in_the_air(stack, engine):
             kill()
             time.sleep(2)
             start()
