@@ -18,7 +18,7 @@ class Receipt(Base):
     Attributes:
         accounts: actions of the batch.
         rows: rows deleted or updated, by table: `{"messages": 4711, …}`.
-        acted_at: the batch's transaction time.
+        acted_at: when the acting statement began, under the locks of its accounts.
     """
 
     __tablename__ = "receipts"
@@ -45,7 +45,7 @@ class Action(Base):
     Attributes:
         event_at: the withdrawal or the invalidation that the action answers.
         due_at: the first instant at which the law allowed it.
-        acted_at: the batch's transaction time.
+        acted_at: when the acting statement began, under the locks of its accounts.
     """
 
     __tablename__ = "actions"

@@ -1,6 +1,6 @@
-"""Time travel: a database whose `now()` and `clock_timestamp()` say what a test wants.
+"""Time travel: a database whose `now()`, and its like, say what a test wants.
 
-Two functions stand in front of PostgreSQL's own on the search path of one database. So the worker's statements, and
+Functions stand in front of PostgreSQL's own on the search path of one database. So the worker's statements, and
 the people's, are the ones of production, on a clock that a test sets. Column defaults keep to the real clock.
 """
 
@@ -16,6 +16,8 @@ CREATE TABLE clock.hands (at timestamptz, since timestamptz, speed double precis
 INSERT INTO clock.hands VALUES (now(), now(), 1);
 CREATE FUNCTION clock.now() RETURNS timestamptz STABLE LANGUAGE sql
     AS 'SELECT at + (pg_catalog.now() - since) * speed FROM clock.hands';
+CREATE FUNCTION clock.statement_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
+    AS 'SELECT at + (pg_catalog.statement_timestamp() - since) * speed FROM clock.hands';
 CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
     AS 'SELECT at + (pg_catalog.clock_timestamp() - since) * speed FROM clock.hands';
 """

@@ -9,7 +9,7 @@ from models.base import Instant
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.claim import is_claimed
 from tasks.statements.due import due
-from tasks.statements.log import ids_of, logged
+from tasks.statements.log import ACTED_AT, ids_of, logged
 
 __all__ = ["move_claimed"]
 
@@ -40,7 +40,7 @@ def _moved(cutoff: Cutoff) -> CTE:
             state=State.COUNTER_ONLY,
             email=None,
             password_hash=None,
-            counter_only_at=func.now(),
+            counter_only_at=ACTED_AT,
             version=Account.version + 1,
         )
         .returning(Account.id.label("account_id"), type_coerce(Account.withdrawn_at, Instant).label("event_at"))

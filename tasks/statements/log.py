@@ -21,9 +21,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Action, PolicyName, Receipt
 
-__all__ = ["ids_of", "logged", "select_actions"]
+__all__ = ["ACTED_AT", "ids_of", "logged", "select_actions"]
 
 INSTANTS = ARRAY(DateTime(timezone=True))
+# When the acting statement began: under the locks, and so after whatever it found. The transaction's own time is
+# earlier, and would date an action before the release of the hold that made it possible.
+ACTED_AT = func.statement_timestamp()
 
 
 def ids_of(touched: CTE) -> ColumnElement[list[int]]:
@@ -56,7 +59,7 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
                 literal(action.value),
                 func.count(),
                 func.jsonb_build_object(*counts),
-                func.now(),
+                ACTED_AT,
             )
             .select_from(touched)
             .having(func.count() > 0),
@@ -76,7 +79,7 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
                 touched.c.account_id,
                 touched.c.event_at,
                 law.c.dues[func.width_bucket(touched.c.event_at, law.c.starts)],
-                func.now(),
+                ACTED_AT,
                 literal(sweep_id, BigInteger),
                 receipt.c.id,
             ).select_from(touched.join(receipt, true()).join(law, true())),
