@@ -195,7 +195,8 @@ class Account(Base):
     def revalidate(self, *, now: datetime, by: str, office: str | None = None) -> None:
         """Make the job-seeking registration valid again: the years stop, and start anew at the next invalidation.
 
-        Allowed also where the years are over, as long as nothing is deleted: in doubt the person is kept.
+        Allowed also where the years are over, as long as nothing is deleted: in doubt the person is kept. An office
+        that does it has checked the registration, so an online registrant is an office registrant from now on.
 
         Raises:
             WrongStateError: there is none, or it is valid already.
@@ -204,6 +205,8 @@ class Account(Base):
         if job_seeking.status == Status.VALID:
             raise WrongStateError(f"the job-seeking registration of account {self.id} is valid already")
         job_seeking.status, job_seeking.invalidated_at = Status.VALID, None
+        if office is not None:
+            self.registration = Registration.HELLOWORK
         self._record(TransitionKind.REVALIDATE, Status.INVALID, Status.VALID, at=now, actor=by, office=office)
 
     def log_in(self, *, now: datetime, policies: Policies) -> LoginSession:

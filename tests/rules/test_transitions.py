@@ -144,6 +144,13 @@ def test_the_years_start_anew_with_the_next_invalidation(policies):
     ]
 
 
+@pytest.mark.parametrize(("office", "registration"), [(None, "online"), ("13010", "hellowork")])
+def test_a_registration_that_an_office_makes_valid_again_is_an_office_registration(office, registration):
+    account = invalid(an_account(), NOON)
+    account.revalidate(now=NOON, by="0815", office=office)
+    assert (account.registration, account.history[0].office) == (registration, office)
+
+
 def act_on(account, act, policies):
     given = {
         "recover": NEW | {"policies": policies},
