@@ -26,7 +26,8 @@ CHANGES = """
 STATUSES = """
     WITH changes AS (
         SELECT *, lag(to_state) OVER story AS was, lead(at) OVER story AS until
-          FROM (SELECT account_id, kind, at, from_state, CASE kind WHEN 'register' THEN 'valid' ELSE to_state END AS to_state
+          FROM (SELECT account_id, kind, at, from_state,
+                       CASE kind WHEN 'register' THEN 'valid' ELSE to_state END AS to_state
                   FROM crowd.transitions WHERE kind IN ('register', 'invalidate', 'revalidate')) AS told
         WINDOW story AS (PARTITION BY account_id ORDER BY at))"""
 OVER = "c.to_state = 'invalid' AND crowd.years_end(c.at) <="
@@ -84,8 +85,8 @@ PROMISES = {
     "a window was closed though the purge was due": STATUSES
     + f"""
         SELECT count(*) FROM actions x JOIN sweeps s ON s.id = x.sweep_id JOIN changes c USING (account_id)
-         WHERE x.action = 'counter_only' AND s.actor <> 'register' AND x.written_at >= c.at
-           AND (c.until IS NULL OR x.written_at < c.until) AND {OVER} s.as_of""",
+         WHERE x.action = 'counter_only' AND s.actor <> 'register' AND x.acted_at >= c.at
+           AND (c.until IS NULL OR x.acted_at < c.until) AND {OVER} s.as_of""",
     "somebody withdrew with an application pending": """
         SELECT count(*) FROM applications a JOIN transitions t USING (account_id)
          WHERE a.kind = 'self' AND a.status = 'pending' AND t.kind = 'withdraw'""",
@@ -129,11 +130,9 @@ PROMISES = {
     "a window was closed before day 31": """
         SELECT count(*) FROM actions WHERE action = 'counter_only'
            AND (due_at = crowd.window_ends(event_at) AND acted_at >= due_at) IS NOT TRUE""",
-    # A hold is placed under the account's lock. It is released without it: an action whose batch began in the time
-    # of a hold is right if it was written after the release.
     "an account was touched while it had a hold": """
         SELECT count(*) FROM actions x JOIN crowd.holds h USING (account_id)
-         WHERE x.written_at > h.placed_at AND (h.released_at IS NULL OR x.written_at < h.released_at)""",
+         WHERE x.acted_at > h.placed_at AND (h.released_at IS NULL OR x.acted_at < h.released_at)""",
     "something due is left": """
         SELECT count(*) FROM accounts a JOIN job_seekings j ON j.account_id = a.id
          WHERE NOT EXISTS (SELECT FROM holds h WHERE h.account_id = a.id AND h.released_at IS NULL)

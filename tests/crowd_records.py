@@ -32,9 +32,6 @@ BEGIN
 END $$;
 """
 
-# The log dates an action with the beginning of its batch's transaction, which is before the batch has any lock.
-WRITTEN_AT = "ALTER TABLE actions ADD COLUMN written_at timestamptz DEFAULT clock.clock_timestamp()"
-
 POPULATION = (
     """
     INSERT INTO accounts (registration, state, email, password_hash, withdrawn_at, created_at, version)
@@ -75,7 +72,6 @@ def keep_records(engine: Engine) -> None:
     """Make the place for records; the database's clock is made before."""
     with engine.begin() as connection:
         connection.exec_driver_sql(LAW)
-        connection.exec_driver_sql(WRITTEN_AT)
         for table in KEPT:
             connection.exec_driver_sql(f"CREATE TABLE gone.{table} AS TABLE {table} WITH NO DATA")
             connection.exec_driver_sql(
