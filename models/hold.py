@@ -35,7 +35,7 @@ class Hold(Base):
             Refused: it is released already.
         """
         if self.released_at is not None:
-            raise Refused(f"hold {self.id} was released already, at {self.released_at.isoformat()}")
+            raise Refused(f"hold {self.id} was released already; look with `retention hold list --released`")
         self.released_at, self.released_by, self.release_reason = now, by, reason
 
 

@@ -97,10 +97,10 @@ def _explain_gone(account_id: int, actions: list[Row[Any]], now: datetime) -> Ex
         invalidated_at=events.get(PolicyName.PURGE),
         counter_only_from=due.get(PolicyName.COUNTER_ONLY),
         purge_from=due.get(PolicyName.PURGE),
-        because={PolicyName(action.action): f"action {action.id} in the log" for action in reversed(actions)},
+        because={PolicyName(action.action): f"done by action {action.id} in the log" for action in reversed(actions)},
         holds=[],
         anomalies=[],
-        prevented={name: ["the account is gone"] for name in PolicyName},
+        prevented={name: ["the account is gone"] for name in (PolicyName.PURGE, PolicyName.COUNTER_ONLY)},
         history=[],
         actions=actions,
     )

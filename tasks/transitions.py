@@ -185,12 +185,11 @@ def locked(session: Session, account_id: int) -> Account:
     account = session.scalar(lock_account(account_id))
     if account is not None:
         return account
-    purge = session.execute(select_purge(account_id)).first()
-    if purge is None:
+    purge_id = session.scalar(select_purge(account_id))
+    if purge_id is None:
         raise NoSuchAccountError(f"there is no account {account_id}")
     raise NoSuchAccountError(
-        f"account {account_id} was deleted for ever at {purge.acted_at.isoformat()} (action {purge.id}); "
-        "only opening a new My Page helps"
+        f"account {account_id} was deleted for ever (action {purge_id} in the log); only opening a new My Page helps"
     )
 
 

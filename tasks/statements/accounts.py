@@ -1,7 +1,5 @@
 """Finding and locking one account, for what a person does to it."""
 
-from datetime import datetime
-
 from sqlalchemy import Select, Text, bindparam, literal, select
 
 from models import Account, Action, Hold, PolicyName
@@ -51,8 +49,6 @@ def select_credentials() -> Select[str, int | None, str | None]:
     )
 
 
-def select_purge(account_id: int) -> Select[int, datetime]:
-    """Select the action by which an account was deleted: one row (id, acted_at) or none."""
-    return select(Action.id, Action.acted_at).where(
-        Action.account_id == account_id, Action.action == PolicyName.PURGE.value
-    )
+def select_purge(account_id: int) -> Select[int]:
+    """Select the action by which an account was deleted: one row or none."""
+    return select(Action.id).where(Action.account_id == account_id, Action.action == PolicyName.PURGE.value)

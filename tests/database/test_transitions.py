@@ -225,7 +225,7 @@ def test_an_act_on_an_account_that_is_gone_says_since_when(engine, person, polic
         )
     cutoff = Cutoff.of(policies, PolicyName.PURGE, NOW)
     assert run_batch(engine, policies.purge, cutoff, sweep_id=1, lane=0, limit=1).accounts == 1
-    with pytest.raises(NoSuchAccountError, match=r"account 1 was deleted for ever at .* \(action 1\)"):
+    with pytest.raises(NoSuchAccountError, match=r"account 1 was deleted for ever \(action 1 "):
         act(person)
 
 

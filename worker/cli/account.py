@@ -21,7 +21,13 @@ from worker.deployment import Deployment, deployment
 LONGEST_PASSWORD_BYTES = 1024
 
 EMAIL = click.option("--email", required=True, help="The e-mail address.")
-SHOWN = ("account_id", "state", "registration", "counter_only_from", "purge_from")
+SHOWN = {
+    "account_id": "account id",
+    "state": "state",
+    "registration": "registration",
+    "counter_only_from": "counter-only from",
+    "purge_from": "deleted from",
+}
 
 
 def by(whose: str) -> Callable[..., Any]:
@@ -167,4 +173,4 @@ def _tell(here: Deployment, account_id: int, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        show(table(None, ("", ""), ((name.replace("_", " "), document[name]) for name in SHOWN)))
+        show(table(None, ("", ""), ((label, document[name]) for name, label in SHOWN.items())))

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tasks.explain import Explanation, explain
+from tasks.explain import GONE, Explanation, explain
 from worker.cli.options import ACCOUNT, INSTANT, as_json
 from worker.cli.output import print_json, rfc3339, show, table
 from worker.deployment import deployment
@@ -71,6 +71,9 @@ def _show(document: dict[str, Any]) -> None:
     }
     show(table(f"Account {document['account_id']}", ("", ""), facts.items()), "")
     for name, reasons in document["prevented"].items():
+        if document["state"] == GONE:
+            show(f"{name}: {document['because'].get(name, 'never done')}")
+            continue
         show(f"{name}: {'not now: ' + '; '.join(reasons) if reasons else 'due; the next sweep acts'}")
         if name in document["because"]:
             show(f"  {document['because'][name]}")

@@ -48,7 +48,10 @@ def show(*renderables: Any) -> None:
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Return a table; numbers stand to the right."""
-    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    columns = list(columns)
+    drawn = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_header=any(columns)
+    )
     filled = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numeric = bool(filled) and all(isinstance(row[index], int) for row in filled)

@@ -84,9 +84,13 @@ class SweepProgress:
         counted = ", ".join(f"{table} {count:,}" for table, count in rows if count)
         failure = f": {sweep['failure']}" if sweep["failure"] else ""
         self._console.print(
-            f"{_name(sweep)} {sweep['status']}{failure}: {sweep['accounts']:,} accounts {verb}"
+            f"{_name(sweep)} {sweep['status']}{failure}: {_counted(sweep['accounts'])} {verb}"
             + (f" (rows: {counted})" if counted else "")
         )
+
+
+def _counted(accounts: int) -> str:
+    return f"{accounts:,} account{'' if accounts == 1 else 's'}"
 
 
 def _many(accounts: int | None) -> str:
