@@ -144,7 +144,7 @@ told 0 "account id +$b" account login --email taro.new@example.jp <<<'second pas
 
 chapter '6. Five years after the registration became invalid (無効)'
 step 'His registration becomes invalid. There is a complaint, so a hold is placed on the account.'
-told 0 'purge from +2' account invalidate "$b"
+told 0 'deleted from +2' account invalidate "$b"
 told 0 'Hold ([0-9]+) keeps' hold place "$b" --actor legal --reason 'complaint 2026-118'
 hold=${BASH_REMATCH[1]}
 step 'Five years pass, so that deletion is due today; the hold keeps the worker away.'

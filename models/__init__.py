@@ -2,6 +2,7 @@
 
 from models.account import Account, Registration, State
 from models.base import Base
+from models.guess import GuessKey
 from models.hold import Hold
 from models.job_seeking import JobSeeking, Status
 from models.log import Action, Receipt
@@ -25,6 +26,7 @@ __all__ = [
     "Base",
     "CounterOnly",
     "Document",
+    "GuessKey",
     "Heartbeat",
     "Hold",
     "JobSeeking",

@@ -1,7 +1,8 @@
 """Account: one My Page, with its state, the dates that the law asks about, and every transition a person can cause.
 
 Transitions are pure: they change the object and what hangs on it, and ask no clock. Whoever calls them has locked
-the account's row, or relies on `version`, which makes a lost update an error.
+the account's row (`FOR UPDATE`): only so is nobody adding an application, or a hold, at the same moment. `version`
+makes it an error to overwrite what somebody else has made of the row.
 """
 
 from datetime import datetime
@@ -101,7 +102,7 @@ class Account(Base):
 
     def effective_state(self, now: datetime, window: CounterOnly) -> State:
         """Return how the account behaves at `now`: a window that is over is over, however late the worker."""
-        if self.state == State.WITHDRAWN and self.withdrawn_at and window.due_from(self.withdrawn_at) <= now:
+        if self.state == State.WITHDRAWN and self.withdrawn_at is not None and window.is_over(self.withdrawn_at, now):
             return State.COUNTER_ONLY
         return State(self.state)
 
@@ -134,7 +135,7 @@ class Account(Base):
             raise WrongStateError(f"account {self.id} is active: there is nothing to reactivate; log in")
         if state is State.COUNTER_ONLY:
             raise WindowClosedError(
-                f"the reactivation window of account {self.id} is over{self._until(policies.counter_only)}: "
+                f"the reactivation window of account {self.id} is over{self._since(policies.counter_only)}: "
                 "an office counter can recover the account, or the person registers anew"
             )
         if self.withdrawn_at is None:
@@ -170,7 +171,7 @@ class Account(Base):
             raise WrongStateError(f"account {self.id} is active: there is nothing to recover")
         if state is State.WITHDRAWN and self.withdrawn_at is not None:
             raise WrongStateError(
-                f"account {self.id} is inside its reactivation window{self._until(policies.counter_only)}: "
+                f"account {self.id} is inside its reactivation window: "
                 "the owner reactivates it with the old address and password"
             )
         self._require_retained(now, policies)
@@ -192,16 +193,18 @@ class Account(Base):
         job_seeking.status, job_seeking.invalidated_at = Status.INVALID, now
         self._record(TransitionKind.INVALIDATE, Status.VALID, Status.INVALID, at=now, actor=by)
 
-    def revalidate(self, *, now: datetime, by: str, office: str | None = None) -> None:
+    def revalidate(self, *, now: datetime, by: str, policies: Policies, office: str | None = None) -> None:
         """Make the job-seeking registration valid again: the years stop, and start anew at the next invalidation.
 
         Allowed also where the years are over, as long as nothing is deleted: in doubt the person is kept. An office
         that does it has checked the registration, so an online registrant is an office registrant from now on.
 
         Raises:
-            WrongStateError: there is none, or it is valid already.
+            WrongStateError: there is none, or it is valid already; or the owner, who cannot log in, does it alone.
         """
         job_seeking = self._require_job_seeking()
+        if office is None:
+            self._require_active(now, policies, "an office can make its registration valid again")
         if job_seeking.status == Status.VALID:
             raise WrongStateError(f"the job-seeking registration of account {self.id} is valid already")
         job_seeking.status, job_seeking.invalidated_at = Status.VALID, None
@@ -210,15 +213,13 @@ class Account(Base):
         self._record(TransitionKind.REVALIDATE, Status.INVALID, Status.VALID, at=now, actor=by, office=office)
 
     def log_in(self, *, now: datetime, policies: Policies) -> LoginSession:
-        """Open a login session; the caller has seen that the password is right.
+        """Return a new login session, for the caller to keep, who has seen that the password is right.
 
         Raises:
             WrongStateError: the account is not active.
         """
         self._require_active(now, policies, "nobody can log in to it")
-        session = LoginSession(created_at=now)
-        self.login_sessions.append(session)
-        return session
+        return LoginSession(account_id=self.id, created_at=now)
 
     def _require_active(self, now: datetime, policies: Policies, otherwise: str) -> None:
         state = self.effective_state(now, policies.counter_only)
@@ -237,11 +238,11 @@ class Account(Base):
             raise WrongStateError(f"account {self.id} has no job-seeking registration")
         return self.job_seeking
 
-    def _until(self, window: CounterOnly) -> str:
-        """Return where the window ends, for a message; empty where nobody knows."""
+    def _since(self, window: CounterOnly) -> str:
+        """Return when the window closed, for a message; empty where that is not known any more."""
         if self.withdrawn_at is None:
             return ""
-        return f" (end: {window.due_from(self.withdrawn_at).astimezone(window.zone).isoformat()})"
+        return f" since {window.due_from(self.withdrawn_at).astimezone(window.zone).isoformat()}"
 
     def _reopen(self) -> None:
         self.state, self.withdrawn_at, self.counter_only_at = State.ACTIVE, None, None

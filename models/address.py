@@ -7,19 +7,29 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, func, literal_column
 
 from models.errors import Refused
 
-__all__ = ["address_key", "require_address"]
+__all__ = ["address_key", "require_address", "searchable"]
 
 LONGEST = 254  # RFC 5321
 SPACES: ColumnElement[str] = literal_column(r"E' \t\n\x0B\f\r'")
 
 
+def tidy(text: str) -> str:
+    """Return an address as given, in NFKC and without surrounding space of any kind."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def searchable(text: str) -> str:
+    """Return an address to be looked for: tidied, and what no database holds, surrogates and zeros, replaced."""
+    return tidy(text).replace("\0", "?").encode(errors="replace").decode()
+
+
 def require_address(text: str) -> str:
-    """Return an address as it is stored: in NFKC, without surrounding space, in the case given.
+    """Return an address as it is stored: tidied, in the case given.
 
     Raises:
         Refused: it is no address. The message does not repeat it.
     """
-    address = unicodedata.normalize("NFKC", text).strip()
+    address = tidy(text)
     local, at, domain = address.rpartition("@")
     # Neither spaces nor controls, surrogates, and what is not assigned.
     odd = any(unicodedata.category(sign)[0] in "CZ" for sign in address)

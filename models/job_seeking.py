@@ -43,5 +43,5 @@ class JobSeeking(Base):
         return (
             self.status == Status.INVALID
             and self.invalidated_at is not None
-            and purge.due_from(self.invalidated_at) <= now
+            and purge.is_over(self.invalidated_at, now)
         )

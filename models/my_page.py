@@ -104,6 +104,8 @@ class LoginSession(Base):
     """A login; deleted already when the account becomes counter-only."""
 
     __tablename__ = "login_sessions"
+    # Somebody may log out at the moment in which all logins end.
+    __mapper_args__ = {"confirm_deleted_rows": False}  # noqa: RUF012 - SQLAlchemy's contract
 
     id: Mapped[Identifier]
     account_id: Mapped[OwnerId]

@@ -45,6 +45,10 @@ class CounterOnly:
         """Return the first instant at which an account withdrawn at `event_at` is due (inclusive)."""
         return calendar.window_closes(event_at, days=self.days, zone=self.zone)
 
+    def is_over(self, event_at: datetime, now: datetime) -> bool:
+        """Say whether the window of an account withdrawn at `event_at` is over; what is to come is never over."""
+        return event_at <= now and self.due_from(event_at) <= now
+
     def cutoff(self, now: datetime) -> datetime:
         """Return the exclusive bound on `withdrawn_at` at `now`."""
         return calendar.window_cutoff(now, days=self.days, zone=self.zone)
@@ -84,6 +88,10 @@ class Purge:
     def due_from(self, event_at: datetime) -> datetime:
         """Return the first instant at which an account invalid since `event_at` is due (inclusive)."""
         return calendar.retention_ends(event_at, years=self.years, zone=self.zone)
+
+    def is_over(self, event_at: datetime, now: datetime) -> bool:
+        """Say whether the years of an account invalid since `event_at` are over; what is to come is never over."""
+        return event_at <= now and self.due_from(event_at) <= now
 
     def cutoff(self, now: datetime) -> datetime:
         """Return the inclusive bound on `invalidated_at` at `now`."""

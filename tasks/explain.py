@@ -62,13 +62,15 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
     Raises:
         Refused: neither the tables nor the log know the account.
     """
-    with transaction(engine) as connection:
-        now = at or connection.execute(read_clock()).scalar_one()
+    # One snapshot for all, or a purge in between would be half seen.
+    with transaction(engine.execution_options(isolation_level="REPEATABLE READ")) as connection:
+        clock = connection.execute(read_clock()).scalar_one()
+        now = at or clock
         account, holds = _read(connection, account_id)
-        # Read last: an account that is gone by now has its line there.
         actions = list(connection.execute(select_actions(account_id=account_id, limit=ACTIONS_SHOWN)).all())
     if account is not None:
-        return _explain_present(policies, account, holds, actions, now)
+        found = anomalies(account, account.job_seeking, max(now, clock))  # what is to come at `at` may be past by now
+        return _explain_present(policies, account, holds, actions, found, now)
     if actions:
         return _explain_gone(account_id, actions, now)
     raise NoSuchAccountError(f"there is no account {account_id}, and the log has no action on one")
@@ -107,7 +109,12 @@ def _explain_gone(account_id: int, actions: list[Row[Any]], now: datetime) -> Ex
 
 
 def _explain_present(
-    policies: Policies, account: Account, holds: list[Hold], actions: list[Row[Any]], now: datetime
+    policies: Policies,
+    account: Account,
+    holds: list[Hold],
+    actions: list[Row[Any]],
+    found: list[Anomaly],
+    now: datetime,
 ) -> Explanation:
     job_seeking = account.job_seeking
     events = {
@@ -115,7 +122,6 @@ def _explain_present(
         PolicyName.PURGE: None if job_seeking is None else job_seeking.invalidated_at,
     }
     due = {name: _due_from(policies[name], event_at, now) for name, event_at in events.items()}
-    found = anomalies(account, job_seeking, now)
     always = [f"anomaly: {kind.value}" for kind in found] + [f"hold {hold.id}" for hold in holds]
     return Explanation(
         account_id=account.id,
@@ -150,7 +156,7 @@ def _before_purge(job_seeking: JobSeeking | None, due_from: datetime | None, now
         return ["there is no job-seeking registration"]
     if job_seeking.status == Status.VALID:
         return ["the job-seeking registration is valid"]
-    return ["its day has not come"] if due_from is not None and due_from > now else []
+    return [] if due_from is not None and due_from <= now else ["its day has not come"]
 
 
 def _before_counter_only(
@@ -160,4 +166,4 @@ def _before_counter_only(
         return [f"the account is {account.state}"]
     if purge_from is not None and purge_from <= now:
         return ["the purge is due and goes before"]
-    return ["its day has not come"] if due_from is not None and due_from > now else []
+    return [] if due_from is not None and due_from <= now else ["its day has not come"]

@@ -19,13 +19,14 @@ __all__ = ["free_address"]
 LEFT_TO_THE_PURGE = datetime.min.replace(tzinfo=UTC)
 
 
-def free_address(session: Session, policies: Policies, address: str, *, but_for: int | None = None) -> None:
+def free_address(session: Session, policies: Policies, address: str, *, by: str, but_for: int | None = None) -> None:
     """Make sure that an address may be given away: move the account past its window that still has it.
 
     Args:
         session: in the transaction that gives the address away.
         policies: whose window decides.
         address: as a person gives it.
+        by: who gives it away; recorded as who asked for the move.
         but_for: the account that it is given to, which may have it.
 
     Raises:
@@ -35,27 +36,28 @@ def free_address(session: Session, policies: Policies, address: str, *, but_for:
     holder = session.scalar(lock_address_holder(but_for=but_for), {"address": address})
     if holder is None:
         return
-    # The time of the transaction, which is also when the move is logged as done.
+    # The transaction's time, by which the moving statement judges, too; it may be a moment before the lock was had.
     now = session.scalars(select(func.now())).one()
     state = holder.effective_state(now, policies.counter_only)
     if state is State.ACTIVE:
         raise AddressTakenError("an account has this e-mail address; log in to that one")
     if state is State.WITHDRAWN:
         raise AddressTakenError("a withdrawn account has this e-mail address; reactivate that one instead")
-    _complete_move(session, policies, holder, now)
+    _complete_move(session, policies, holder, now, by)
 
 
-def _complete_move(session: Session, policies: Policies, account: Account, now: datetime) -> None:
+def _complete_move(session: Session, policies: Policies, account: Account, now: datetime, by: str) -> None:
     """Do for one account what the late worker would, by the same statement and with the same log."""
     policy = policies.counter_only
     cutoff = Cutoff(PolicyName.COUNTER_ONLY, policy.cutoff(now), purge_at=LEFT_TO_THE_PURGE)
-    asked = insert_sweep(cutoff, as_of=now, tick=None, actor="register", reason="its address is given away")
+    asked = insert_sweep(cutoff, as_of=now, tick=None, actor=by, reason="its address is given away")
     sweep_id = session.execute(asked).scalar_one()
     assert account.withdrawn_at is not None  # noqa: S101 - its window is over
     starts, dues = steps(policy, [account.withdrawn_at.astimezone(UTC).date()])
     claimed = {"claimed": f"{{{account.id}}}", "starts": starts, "dues": dues}
     if session.execute(move_claimed(cutoff, sweep_id), claimed).one_or_none() is None:
-        raise Refused("this e-mail address cannot be given away now: a hold, or a date that makes no sense, keeps it")
+        # Why is nothing that somebody who registers should learn; `explain` tells the operators.
+        raise Refused("this e-mail address cannot be given away now; an office can say more")
     session.execute(start_sweep(sweep_id, due=1))
     session.execute(end_sweep(sweep_id))
     session.expire(account)

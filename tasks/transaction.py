@@ -16,7 +16,7 @@ STATEMENT_PATIENCE = timedelta(seconds=40)
 
 # Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
 # 55P03 is a lock that was not to be had, 25006 a server that is read-only for now.
-TRANSIENT = ("08", "40", "53", "57", "58", "55P03", "25006")
+TRANSIENT = ("08", "40", "53", "57", "58", "25006")
 
 
 @contextmanager
@@ -61,6 +61,8 @@ def _named(error: DBAPIError) -> RetentionError:
     state = getattr(error.orig, "sqlstate", None)
     diagnosis = getattr(error.orig, "diag", None)
     lost = state is None and isinstance(error, OperationalError | InterfaceError)
+    if state == "55P03":
+        return Unavailable(f"somebody else has it for longer than one waits (SQLSTATE {state}); nothing was changed")
     if error.connection_invalidated or lost or (state or "").startswith(TRANSIENT):
         code = f" (SQLSTATE {state})" if state else ""
         return Unavailable(f"the database did not answer or asked to try again{code}; nothing was changed")

@@ -1,7 +1,7 @@
 """What people do to an account: find it, lock it, let the model decide, all in one transaction.
 
 Each method returns when its change is committed, or raises and has changed nothing. `now` is the database's clock,
-read under the lock: of a person's act and the worker's, whoever has the lock first goes first, whole.
+read under the account's lock: of a person's act and the worker's, whoever has the lock first goes first, whole.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models import Account, Policies, Registration
-from models.address import require_address
+from models.address import require_address, searchable
 from models.errors import AddressTakenError, CredentialsError, NoSuchAccountError
 from tasks.free_address import free_address
-from tasks.guesses import Guesses
+from tasks.guesses import Attempt, Guesses
 from tasks.passwords import Passwords
-from tasks.statements.accounts import lock_account, select_credentials, select_purge
+from tasks.statements.accounts import lock_account, select_credentials, select_guess_key, select_purge
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
@@ -83,7 +83,7 @@ class Transitions:
             WrongStateError: they fit, and nobody can log in to the account.
         """
         with self._let_in(credentials) as (session, account):
-            account.log_in(now=_clock(session), policies=self.policies)
+            session.add(account.log_in(now=_clock(session), policies=self.policies))
         return account.id
 
     def recover(self, account_id: int, credentials: Credentials, *, staff: str, office: str) -> None:
@@ -98,7 +98,7 @@ class Transitions:
         email, password_hash = require_address(credentials.email), self.passwords.hash(credentials.password)
         with self._changing() as session:
             account = locked(session, account_id)
-            free_address(session, self.policies, email, but_for=account_id)
+            free_address(session, self.policies, email, by=staff, but_for=account_id)
             account.recover(
                 now=_clock(session),
                 staff=staff,
@@ -121,7 +121,7 @@ class Transitions:
         """
         email, password_hash = require_address(credentials.email), self.passwords.hash(credentials.password)
         with self._changing() as session:
-            free_address(session, self.policies, email)
+            free_address(session, self.policies, email, by=by)
             account = Account.register(
                 now=_clock(session), by=by, email=email, password_hash=password_hash, registration=registration
             )
@@ -141,10 +141,10 @@ class Transitions:
         """Make the job-seeking registration valid again; the years stop.
 
         Raises:
-            WrongStateError: there is none, or it is valid already.
+            WrongStateError: there is none, or it is valid already; or no office does it, and nobody can log in.
         """
         with self._changing() as session:
-            locked(session, account_id).revalidate(now=_clock(session), by=by, office=office)
+            locked(session, account_id).revalidate(now=_clock(session), by=by, policies=self.policies, office=office)
 
     @contextmanager
     def _changing(self) -> Iterator[Session]:
@@ -159,21 +159,31 @@ class Transitions:
     @contextmanager
     def _let_in(self, credentials: Credentials) -> Iterator[tuple[Session, Account]]:
         """Lock the account that the credentials fit; what is done on the way does not depend on whether one does."""
-        with transaction(self.engine) as connection:
-            looked_up = connection.execute(select_credentials(), {"address": credentials.email})
-            key, account_id, password_hash = looked_up.one()
-        self.guesses.admit(account_id, key)
-        if not self.passwords.fits(password_hash, credentials.password) or account_id is None:
+        attempt, password_hash = self._look_up(credentials.email)
+        self.guesses.admit(attempt)
+        fits = self.passwords.fits(password_hash, credentials.password)
+        if attempt.account_id is None or password_hash is None or not fits:
             raise CredentialsError(
                 "address and password do not fit an account; "
                 "after the reactivation window an office counter helps, or registering anew"
             )
-        self.guesses.forget(account_id, key)
+        self.guesses.forget(attempt)
+        renewed = self.passwords.renewed(password_hash, credentials.password)
         with self._changing() as session:
-            account = locked(session, account_id)
+            account = locked(session, attempt.account_id)
             if account.password_hash not in (password_hash, None):
                 raise CredentialsError("the password has just been changed; use the new one")
             yield session, account
+            account.password_hash = renewed
+
+    def _look_up(self, email: str) -> tuple[Attempt, str | None]:
+        """Return an attempt to be counted, and the hash that the password has to fit."""
+        with transaction(self.engine) as connection:
+            key = connection.execute(select_guess_key()).scalar_one()
+            self.guesses.expect(key)
+            looked_up = connection.execute(select_credentials(), {"address": searchable(email)}).one()
+        number, address, account_id, password_hash = looked_up
+        return Attempt(number, key, account_id, address), password_hash
 
 
 def locked(session: Session, account_id: int) -> Account:

@@ -85,7 +85,7 @@ PROMISES = {
     "a window was closed though the purge was due": STATUSES
     + f"""
         SELECT count(*) FROM actions x JOIN sweeps s ON s.id = x.sweep_id JOIN changes c USING (account_id)
-         WHERE x.action = 'counter_only' AND s.actor <> 'register' AND x.acted_at >= c.at
+         WHERE x.action = 'counter_only' AND s.reason <> 'its address is given away' AND x.acted_at >= c.at
            AND (c.until IS NULL OR x.acted_at < c.until) AND {OVER} s.as_of""",
     "somebody withdrew with an application pending": """
         SELECT count(*) FROM applications a JOIN transitions t USING (account_id)

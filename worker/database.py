@@ -94,11 +94,12 @@ def check_schema(engine: Engine) -> None:
     )
 
 
-def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Bring the schema to head; returns the revisions before and after.
+def migrate(engine: Engine, *, to: str = "head") -> tuple[str | None, str | None]:
+    """Bring the schema to head, or to an earlier revision on the way; returns the revisions before and after.
 
     Raises:
-        InvalidConfiguration: the database was migrated by a newer program, or is not in UTF-8.
+        InvalidConfiguration: the database was migrated by a newer program, is not in UTF-8, or holds rows that do
+            not fit the schema to come.
         Unavailable: the database did not answer.
     """
     before = schema_revision(engine)
@@ -108,8 +109,8 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     with named_errors(), engine.begin() as connection:
         config = _alembic()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return before, head_revision()
+        command.upgrade(config, to)
+    return before, schema_revision(engine)
 
 
 def _check_encoding(engine: Engine) -> None:

@@ -23,6 +23,7 @@ PREFIX = "RETENTION_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 DATABASE_SHOULD = "a PostgreSQL URL, such as postgresql://user:password@host/database"
+KNOWN_QUERY = {"virtual_host", "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 BROKER_SHOULD = (
     "a Redis URL: redis://…, redis+socket:///path, or rediss://… with ssl_cert_reqs=required, "
     "without which the certificate is not verified"
@@ -49,7 +50,9 @@ def _broker_url(url: str) -> str:
         _ = parts.port
     except ValueError as error:
         raise ValueError(BROKER_SHOULD) from error
-    verified = parse_qs(parts.query).get("ssl_cert_reqs") in (["required"], ["CERT_REQUIRED"])
+    query = parse_qs(parts.query, keep_blank_values=True)
+    known = query.keys() <= KNOWN_QUERY and query.get("virtual_host", ["0"])[0].isdecimal()
+    verified = query.get("ssl_cert_reqs") in (["required"], ["CERT_REQUIRED"])
     numbered = parts.path.strip("/").isdecimal() or not parts.path.strip("/")
     usable = {
         "redis": bool(parts.hostname) and numbered,
@@ -57,7 +60,7 @@ def _broker_url(url: str) -> str:
         "redis+socket": bool(parts.path),
         "unix": bool(parts.path),
     }
-    if not usable.get(parts.scheme):
+    if not (known and usable.get(parts.scheme)):
         raise ValueError(BROKER_SHOULD)
     return url.replace("unix://", "redis+socket://", 1) if parts.scheme == "unix" else url
 

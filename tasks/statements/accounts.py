@@ -1,11 +1,14 @@
 """Finding and locking one account, for what a person does to it."""
 
-from sqlalchemy import Select, Text, bindparam, literal, select
+from uuid import UUID
+
+from sqlalchemy import Select, Text, bindparam, select
 
 from models import Account, Action, Hold, PolicyName
 from models.address import address_key
+from models.guess import GUESSES, GuessKey
 
-__all__ = ["lock_account", "lock_address_holder", "lock_hold", "select_credentials", "select_purge"]
+__all__ = ["lock_account", "lock_address_holder", "lock_hold", "select_credentials", "select_guess_key", "select_purge"]
 
 ADDRESS = bindparam("address", type_=Text)
 
@@ -38,13 +41,18 @@ def lock_address_holder(*, but_for: int | None = None) -> Select[Account]:
     return holder.with_for_update(of=Account).execution_options(populate_existing=True)
 
 
-def select_credentials() -> Select[str, int | None, str | None]:
-    """Look up the parameter `address`: always one row (its compared form, account, password hash).
+def select_guess_key() -> Select[UUID]:
+    """Select the key of this database's guesses: one row."""
+    return select(GuessKey.key)
+
+
+def select_credentials() -> Select[int, str, int | None, str | None]:
+    """Look up the parameter `address`: always one row (number of the attempt, compared form, account, password hash).
 
     Account and hash are NULL where nobody has the address.
     """
-    given = select(address_key(ADDRESS).label("key"), literal(1)).subquery("given")
-    return select(given.c.key, Account.id, Account.password_hash).select_from(
+    given = select(address_key(ADDRESS).label("key")).subquery("given")
+    return select(GUESSES.next_value(), given.c.key, Account.id, Account.password_hash).select_from(
         given.outerjoin(Account, address_key(Account.email) == given.c.key)
     )
 

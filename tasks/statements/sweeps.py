@@ -12,7 +12,6 @@ from tasks.rules.cutoff import Cutoff
 
 __all__ = [
     "beat_heart",
-    "begin_memory",
     "count_attempt",
     "end_sweep",
     "insert_sweep",
@@ -131,9 +130,3 @@ def beat_heart(source: str) -> Insert:
     """Write down that `source` is at work now."""
     seen = insert(Heartbeat).values(source=source, at=func.now())
     return seen.on_conflict_do_update(index_elements=["source"], set_={"at": seen.excluded.at})
-
-
-def begin_memory(source: str) -> ReturningInsert[str]:
-    """Write down, once and for all, that `source` began to count; returns it, or no row where it had begun before."""
-    begun = insert(Heartbeat).values(source=source, at=func.now())
-    return begun.on_conflict_do_nothing(index_elements=["source"]).returning(Heartbeat.source)

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import Base
 from models.errors import InvalidConfiguration
 from tasks.catalog import catalog_faults
-from worker.database import check_schema, connect, head_revision, migrate
+from worker.database import check_schema, connect, head_revision, migrate, schema_revision
 
 CATALOG = """
 SELECT 'column', c.table_name, c.column_name, c.data_type, c.is_nullable, c.column_default, c.is_identity
@@ -44,6 +44,23 @@ def test_the_migrations_lead_to_the_schema_of_the_models(engine, created):
 
 def test_migrating_twice_changes_nothing(engine):
     assert migrate(engine) == (head_revision(), head_revision())
+
+
+def test_accounts_that_have_one_address_are_named_before_anything_is_changed(another_database_url):
+    engine = connect(another_database_url, pooled=False)
+    migrate(engine, to="0001")
+    with engine.begin() as connection:
+        for email in ("taro@example.jp", "hanako@example.jp", " Taro@EXAMPLE.jp"):
+            connection.execute(
+                text("INSERT INTO accounts (registration, email) VALUES ('online', :email)"), {"email": email}
+            )
+    with pytest.raises(InvalidConfiguration, match="accounts 1 and 3 have the same e-mail address") as refusal:
+        migrate(engine)
+    assert "taro" not in str(refusal.value)
+    assert schema_revision(engine) == "0001"
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE accounts SET email = 'jiro@example.jp' WHERE id = 3"))
+    assert migrate(engine) == ("0001", head_revision())
 
 
 def test_a_schema_that_a_newer_program_made_is_refused_and_left_alone(engine):

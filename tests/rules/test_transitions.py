@@ -125,7 +125,7 @@ def test_an_account_whose_years_are_over_is_not_reopened_but_may_be_made_valid_f
     moved = invalid(an_account("counter_only"), five_years_ago)
     with pytest.raises(RetentionOverError):
         moved.recover(now=over, policies=policies, **NEW)
-    moved.revalidate(now=over, by="0815", office="13010")
+    moved.revalidate(now=over, by="0815", office="13010", policies=policies)
     moved.recover(now=over, policies=policies, **NEW)
     assert [each.kind for each in moved.history] == ["revalidate", "recover"]
 
@@ -133,7 +133,7 @@ def test_an_account_whose_years_are_over_is_not_reopened_but_may_be_made_valid_f
 def test_the_years_start_anew_with_the_next_invalidation(policies):
     account = an_account()
     account.invalidate(now=NOON, by="system")
-    account.revalidate(now=NOON + timedelta(days=1), by="owner")
+    account.revalidate(now=NOON + timedelta(days=1), by="owner", policies=policies)
     assert account.job_seeking.invalidated_at is None
     account.invalidate(now=NOON + timedelta(days=800), by="system")
     assert account.job_seeking.invalidated_at == NOON + timedelta(days=800)
@@ -145,9 +145,9 @@ def test_the_years_start_anew_with_the_next_invalidation(policies):
 
 
 @pytest.mark.parametrize(("office", "registration"), [(None, "online"), ("13010", "hellowork")])
-def test_a_registration_that_an_office_makes_valid_again_is_an_office_registration(office, registration):
+def test_a_registration_that_an_office_makes_valid_again_is_an_office_registration(policies, office, registration):
     account = invalid(an_account(), NOON)
-    account.revalidate(now=NOON, by="0815", office=office)
+    account.revalidate(now=NOON, by="0815", office=office, policies=policies)
     assert (account.registration, account.history[0].office) == (registration, office)
 
 
@@ -156,7 +156,7 @@ def act_on(account, act, policies):
         "recover": NEW | {"policies": policies},
         "log_in": {"policies": policies},
         "invalidate": {"by": "owner"},
-        "revalidate": {"by": "owner"},
+        "revalidate": {"by": "owner", "policies": policies},
     }
     getattr(account, act)(now=NOON, **given.get(act, {"by": "owner", "policies": policies}))
 
@@ -172,6 +172,7 @@ def act_on(account, act, policies):
         (an_account("counter_only"), "log_in", "is counter_only"),
         (an_account("counter_only"), "reactivate", "window of account 1 is over"),
         (an_account(), "revalidate", "is valid already"),
+        (invalid(withdrawn(), NOON), "revalidate", "an office can make its registration valid"),
         (invalid(an_account(), NOON), "invalidate", "is invalid already"),
         (Account(id=1, state="active"), "invalidate", "no job-seeking registration"),
         (Account(id=1, state="active"), "revalidate", "no job-seeking registration"),
@@ -188,4 +189,4 @@ def test_what_does_not_fit_the_state_is_refused_and_changes_nothing(policies, ac
 def test_who_is_active_logs_in(policies):
     account = an_account()
     session = account.log_in(now=datetime.now(UTC), policies=policies)
-    assert account.login_sessions == [session]
+    assert (session.account_id, account.history) == (1, [])

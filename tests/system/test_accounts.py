@@ -2,6 +2,7 @@
 
 import os
 import pty
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -76,7 +77,8 @@ def test_a_life_in_json(stack, engine):
 
 
 def test_every_account_command_tells_people_how_the_account_stands(stack, account):
-    for arguments in (("withdraw", str(account)), ("invalidate", str(account)), ("revalidate", str(account))):
+    office = ("--actor", "0815", "--office", "13010")
+    for arguments in (("withdraw", str(account)), ("invalidate", str(account)), ("revalidate", str(account), *office)):
         told = stack.retention("account", *arguments, check=True).out
         assert "state" in told
         assert "\x1b" not in told
@@ -114,6 +116,31 @@ def test_a_password_that_is_none_registers_nobody(stack, engine, given, part):
     refused(stack.retention("account", "register", "--email", EMAIL, given=given), 3, part)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM accounts")) == 0
+
+
+def test_what_cannot_be_written_down_is_refused(stack, account):
+    number = str(account)
+    refused(stack.retention("account", "invalidate", number, "--actor", "\udcff"), 2, "--actor", "UTF-8")
+    refused(stack.retention("hold", "place", number, "--actor", "a\nb", "--reason", "x"), 2, "control character")
+    refused(stack.retention("account", "login", "--email", "\udcff@x.jp", given=PASSWORD), 2, "--email", "UTF-8")
+    closed = subprocess.run(
+        f"exec {sys.executable} -m worker account login --email {EMAIL} <&-",
+        shell=True,
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (closed.returncode, "no password on standard input" in closed.stderr) == (3, True)
+
+
+def test_what_looks_like_markup_is_shown_as_it_was_written(stack, account):
+    reason = "see [/archive/118] [bold]now[/bold]"
+    stack.retention("hold", "place", str(account), "--actor", "mori[/]", "--reason", reason, check=True)
+    for command in (("hold", "list"), ("explain", str(account))):
+        told = stack.retention(*command, check=True).out
+        assert reason in told
+        assert "mori[/]" in told
 
 
 def test_a_password_is_never_taken_from_the_arguments(stack, account):

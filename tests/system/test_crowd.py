@@ -158,7 +158,7 @@ def print_diary(diary: Diary) -> None:
 
 
 LOG = """
-    SELECT action, count(*) AS accounts, count(*) FILTER (WHERE actor = 'register') AS given_away
+    SELECT action, count(*) AS accounts, count(*) FILTER (WHERE reason LIKE 'its address%') AS given_away
       FROM actions JOIN sweeps ON sweeps.id = sweep_id GROUP BY 1 ORDER BY 1"""
 SWEPT = "SELECT (SELECT count(*) FROM sweeps), (SELECT count(*) FROM receipts)"
 

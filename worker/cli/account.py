@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from models import Registration
-from models.errors import Refused
+from models.errors import Refused, Unavailable
 from tasks.explain import explain
 from tasks.guesses import Guesses
 from tasks.passwords import Passwords
@@ -20,7 +20,7 @@ from worker.deployment import Deployment, deployment
 
 LONGEST_PASSWORD_BYTES = 1024
 
-EMAIL = click.option("--email", required=True, help="The e-mail address.")
+EMAIL = click.option("--email", required=True, callback=not_blank, help="The e-mail address.")
 SHOWN = {
     "account_id": "account id",
     "state": "state",
@@ -146,29 +146,44 @@ def revalidate(*, account_id: int, actor: str, office: str | None, as_json: bool
 
 
 def _transitions(here: Deployment) -> Transitions:
-    guesses = Guesses(here.engine, redis_client(here.addresses.broker_url))
-    return Transitions(here.engine, here.policies, Passwords(), guesses)
+    return Transitions(here.engine, here.policies, Passwords(), Guesses(redis_client(here.addresses.broker_url)))
 
 
 def _password(prompt: str, *, new: bool = False) -> str:
     """Ask a person at a terminal, twice for a new password; read one line from whatever else standard input is."""
-    if sys.stdin.isatty():
-        asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
-        return asked
-    line = sys.stdin.buffer.readline(LONGEST_PASSWORD_BYTES + 2).removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        password = _asked(prompt, new=new) if sys.stdin and sys.stdin.isatty() else _read()
+        size = len(password.encode())
+    except UnicodeError:
+        raise Refused("the password is not in UTF-8") from None
+    if size > LONGEST_PASSWORD_BYTES:
+        raise Refused(f"the password is longer than {LONGEST_PASSWORD_BYTES} bytes")
+    return password
+
+
+def _asked(prompt: str, *, new: bool) -> str:
+    asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
+    return asked
+
+
+def _read() -> str:
+    given = sys.stdin.buffer.readline(LONGEST_PASSWORD_BYTES + 2) if sys.stdin else b""
+    line = given.removesuffix(b"\n").removesuffix(b"\r")
     if not line:
         raise Refused("there is no password on standard input; give it as one line, or answer the prompt of a terminal")
-    if len(line) > LONGEST_PASSWORD_BYTES:
-        raise Refused(f"the password is longer than {LONGEST_PASSWORD_BYTES} bytes")
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        raise Refused("the password on standard input is not in UTF-8") from None
+    return line.decode()
 
 
 def _tell(here: Deployment, account_id: int, *, as_json: bool) -> None:
-    """Say how the account stands now."""
-    found = explain(here.engine, here.policies, account_id)
+    """Say how the account stands now.
+
+    Raises:
+        Unavailable: what was asked for is done, and how the account stands could not be read.
+    """
+    try:
+        found = explain(here.engine, here.policies, account_id)
+    except Unavailable as error:
+        raise Unavailable(f"it is done for account {account_id}; how that stands could not be read: {error}") from None
     document = explanation(found, here.zone)
     if as_json:
         print_json(document)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from unicodedata import category
 
 import click
 
 __all__ = ["ACCOUNT", "INSTANT", "NUMBER", "actor_and_reason", "as_json", "not_blank"]
 
+UNWRITABLE = ("Cc", "Cs")  # controls, and what stands for bytes that are no text
 NUMBER = click.IntRange(1, 2**63 - 1)
 ACCOUNT = click.argument("account_id", metavar="ID", type=NUMBER)
 
@@ -25,9 +27,11 @@ def actor_and_reason(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def not_blank(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Refuse an option that is given and says nothing."""
+    """Refuse an option that is given and says nothing, or nothing that could be written down."""
     if value is not None and not value.strip():
         raise click.BadParameter("is blank; say who, or why, or where", param=param)
+    if value is not None and any(category(sign) in UNWRITABLE for sign in value):
+        raise click.BadParameter("holds a control character, or is not in UTF-8", param=param)
     return value
 
 

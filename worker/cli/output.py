@@ -10,8 +10,13 @@ from zoneinfo import ZoneInfo
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["error_console", "print_json", "rfc3339", "show", "table"]
+
+
+# Without a terminal there is no width to respect: a wrapped line would break `grep` and `awk`.
+WIDE = 10_000
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -31,14 +36,15 @@ def rfc3339(instant: datetime | None, zone: ZoneInfo) -> str | None:
 
 def console() -> Console:
     """Return the console for people; plain text when standard output is no terminal."""
-    # Without a terminal there is no width to respect: a wrapped line would break `grep` and `awk`.
-    return Console(highlight=False, soft_wrap=True) if _is_terminal() else Console(highlight=False, width=200)
+    if _is_terminal():
+        return Console(highlight=False, markup=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, width=WIDE)
 
 
 @cache
 def error_console() -> Console:
     """Return the console for messages and progress."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def show(*renderables: Any) -> None:
@@ -61,10 +67,11 @@ def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[obj
     return drawn
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
+    """Return a value as text: what looks like markup in it was written by somebody, and is none."""
     if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return Text("-")
+    return Text(f"{value:,}" if isinstance(value, int) else str(value))
 
 
 def _is_terminal() -> bool:

@@ -24,8 +24,8 @@ AGE = timedelta(days=AGE_DAYS)
 # The edges of the law reach back to the leap year before the last five: further than the population's years.
 OLDEST = AGE + timedelta(days=2 * 366)
 NULL = r"\N"
-# Right in form and length.
-HASH_OF_NOTHING = "$argon2id$v=19$m=65536,t=3,p=4$bm8tc2FsdC1hdC1hbGwuLg$bWFkZS11cC1oYXNoLW9mLW5vdGhpbmc{:012}"
+# Right in form and length, and of no password that anybody knows.
+HASH_OF_NOTHING = "$argon2id$v=19$m=65536,t=3,p=4$bm8tc2FsdC1hdC1hbGwuLg$bWFkZS11cC1oYXNoLW9mLW5vdGhpbm{:012}A"
 
 COLUMNS = {
     "accounts": "id registration state email password_hash withdrawn_at counter_only_at created_at",

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from actor import Actor
+from argon2 import PasswordHasher
 from builders import a_hold, an_account, dependents
-from people import people
+from people import HASHER, people
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -21,6 +22,7 @@ from models.errors import (
 )
 from tasks import holds
 from tasks.batch import run_batch
+from tasks.explain import explain
 from tasks.rules.cutoff import Cutoff
 from tasks.transitions import Credentials
 
@@ -115,7 +117,8 @@ def test_registering_with_the_address_of_a_late_account_moves_that_first_and_log
     assert action.due_at == policies.counter_only.due_from(LONG_WITHDRAWN)
     assert (action.sweep_id, action.receipt_id) == (sweep.id, receipt.id)
     assert (receipt.accounts, receipt.rows) == (1, {"accounts": 1, "login_sessions": 2})
-    assert (sweep.status, sweep.due, sweep.tick, sweep.actor) == ("done", 1, None, "register")
+    assert (sweep.status, sweep.due, sweep.tick) == ("done", 1, None)
+    assert (sweep.actor, sweep.reason) == ("owner", "its address is given away")
     assert person.log_in(OWN) == new
 
 
@@ -123,6 +126,71 @@ def test_an_address_is_free_after_the_window_also_where_the_purge_is_due(engine,
     old = a_late_account(engine, person, at=LONG_INVALID)
     person.register(OWN)
     assert state(engine, old) == "counter_only"
+
+
+def test_who_recovers_at_a_counter_is_recorded_as_who_asked_for_the_move_of_another(engine, person):
+    a_late_account(engine, person)
+    with engine.begin() as connection:
+        mine = an_account(connection, state="counter_only")
+    person.recover(mine, OWN, staff="0815", office="13010")
+    with engine.connect() as connection:
+        assert connection.scalar(select(Sweep.actor)) == "0815"
+
+
+def test_recovering_ends_the_logins_of_before(engine, person):
+    account_id = a_late_account(engine, person)
+    with engine.begin() as connection:
+        dependents(connection, account_id)
+    person.recover(account_id, OWN, staff="0815", office="13010")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM login_sessions")) == 0
+
+
+def test_who_logs_out_while_all_logins_end_harms_nobody(database_url, engine, policies):
+    with engine.begin() as connection:
+        account_id = an_account(connection)
+        dependents(connection, account_id)
+        connection.execute(text("UPDATE applications SET status = 'rejected'"))
+    with engine.connect() as browser, browser.begin():
+        browser.execute(text("DELETE FROM login_sessions WHERE id = 1"))
+        owner = Actor(database_url, lambda own: people(own, policies).withdraw(account_id)).is_waiting(engine)
+    assert owner.outcome() is None
+    assert state(engine, account_id) == "withdrawn"
+
+
+def test_who_has_the_old_password_does_not_get_in_by_it_while_it_is_changed(database_url, engine, policies, person):
+    account_id = person.register(OWN)
+    with engine.connect() as changing, changing.begin():
+        changing.execute(text("UPDATE accounts SET password_hash = :hash"), {"hash": HASHER.hash("a new one")})
+        owner = Actor(database_url, lambda own: people(own, policies).log_in(OWN)).is_waiting(engine)
+    assert isinstance(owner.outcome(), CredentialsError)
+    assert person.log_in(Credentials(OWN.email, "a new one")) == account_id
+
+
+def test_a_hash_of_another_make_is_renewed_by_its_owner(engine, person):
+    account_id = person.register(OWN)
+    imported = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(OWN.password)
+    change(engine, "UPDATE accounts SET password_hash = :hash", hash=imported)
+    assert person.log_in(OWN) == account_id
+    with engine.connect() as connection:
+        stored = connection.scalar(select(Account.password_hash))
+    assert stored != imported
+    assert not HASHER.check_needs_rehash(stored)
+    assert person.log_in(OWN) == account_id
+
+
+def test_a_date_that_stands_for_unknown_harms_nobody(engine, person, policies):
+    account_id = person.register(OWN)
+    never = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    change(engine, "UPDATE job_seekings SET status = 'invalid', invalidated_at = :at", at=never)
+    person.withdraw(account_id)
+    late(engine, account_id, at=never)
+    assert explain(engine, policies, account_id).effective_state == "withdrawn"
+    with pytest.raises(WrongStateError):
+        person.recover(account_id, OWN, staff="0815", office="13010")
+    with pytest.raises(AddressTakenError):
+        person.register(OWN)
+    assert person.reactivate(OWN) == account_id
 
 
 @pytest.mark.parametrize("keeper", ["hold", "anomaly"])
@@ -154,14 +222,26 @@ def test_recovering_a_late_account_with_its_own_address_is_no_conflict(engine, p
 
 
 def test_two_who_register_one_address_at_once_get_one_account(database_url, engine, policies):
-    first = Actor(database_url, lambda own: _register_slowly(own, policies), stops=True).is_stopped()
+    with engine.begin() as connection:
+        old = an_account(connection)
+        values = {"at": LONG_WITHDRAWN, "email": OWN.email.upper()}
+        connection.execute(text("UPDATE accounts SET state = 'withdrawn', withdrawn_at = :at, email = :email"), values)
+    # The first has locked whose address it takes, so it can be stopped there; the second then waits for that.
+    first = Actor(database_url, lambda own: people(own, policies).register(OWN), stops=True).is_stopped()
+    second = Actor(database_url, lambda own: people(own, policies).register(OWN)).is_waiting(engine)
+    assert first.outcome() == old + 1
+    assert isinstance(second.outcome(), AddressTakenError)
+
+
+def test_an_address_that_an_import_has_just_written_is_taken(database_url, engine, policies):
+    first = Actor(database_url, _write_slowly, stops=True).is_stopped()
     second = Actor(database_url, lambda own: people(own, policies).register(OWN)).is_waiting(engine)
     assert first.outcome() == 1
     assert isinstance(second.outcome(), AddressTakenError)
 
 
-def _register_slowly(engine, policies):
-    """Register while holding a lock, which is where an actor stops."""
+def _write_slowly(engine):
+    """Write an account while holding a lock, which is where an actor stops."""
     with engine.begin() as connection:
         connection.execute(text("SELECT 1 FROM sweeps FOR UPDATE"))
         connection.execute(
@@ -173,7 +253,7 @@ def _register_slowly(engine, policies):
 def test_an_address_that_another_has_just_taken_is_refused_at_the_counter_too(database_url, engine, policies):
     with engine.begin() as connection:
         account_id = an_account(connection, state="counter_only")
-    first = Actor(database_url, lambda own: _register_slowly(own, policies), stops=True).is_stopped()
+    first = Actor(database_url, _write_slowly, stops=True).is_stopped()
     at_counter = Actor(
         database_url, lambda own: people(own, policies).recover(account_id, OWN, staff="0815", office="13010")
     ).is_waiting(engine)
@@ -209,7 +289,7 @@ ACTS = {
     "withdraw": lambda person: person.withdraw(1),
     "recover": lambda person: person.recover(1, OWN, staff="0815", office="13010"),
     "invalidate": lambda person: person.invalidate(1),
-    "revalidate": lambda person: person.revalidate(1),
+    "revalidate": lambda person: person.revalidate(1, by="0815", office="13010"),
     "hold": lambda person: holds.place(person.engine, 1, actor="legal", reason="complaint"),
 }
 
