@@ -26,7 +26,8 @@ DATABASE_SHOULD = "a PostgreSQL URL, such as postgresql://user:password@host/dat
 KNOWN_QUERY = {"virtual_host", "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 BROKER_SHOULD = (
     "a Redis URL: redis://…, redis+socket:///path, or rediss://… with ssl_cert_reqs=required, "
-    "without which the certificate is not verified"
+    "without which the certificate is not verified; "
+    f"its options are {', '.join(sorted(KNOWN_QUERY))}"
 )
 
 
