@@ -69,8 +69,7 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
         account, holds = _read(connection, account_id)
         actions = list(connection.execute(select_actions(account_id=account_id, limit=ACTIONS_SHOWN)).all())
     if account is not None:
-        found = anomalies(account, account.job_seeking, max(now, clock))  # what is to come at `at` may be past by now
-        return _explain_present(policies, account, holds, actions, found, now)
+        return _explain_present(policies, account, holds, actions, now, clock)
     if actions:
         return _explain_gone(account_id, actions, now)
     raise NoSuchAccountError(f"there is no account {account_id}, and the log has no action on one")
@@ -113,8 +112,8 @@ def _explain_present(
     account: Account,
     holds: list[Hold],
     actions: list[Row[Any]],
-    found: list[Anomaly],
     now: datetime,
+    clock: datetime,
 ) -> Explanation:
     job_seeking = account.job_seeking
     events = {
@@ -122,7 +121,10 @@ def _explain_present(
         PolicyName.PURGE: None if job_seeking is None else job_seeking.invalidated_at,
     }
     due = {name: _due_from(policies[name], event_at, now) for name, event_at in events.items()}
-    always = [f"anomaly: {kind.value}" for kind in found] + [f"hold {hold.id}" for hold in holds]
+    # What was yet to come at an instant of the past is no anomaly if it has happened by now; then it prevented all.
+    found = anomalies(account, job_seeking, max(now, clock))
+    later = ["a date of it is later than that"] if anomalies(account, job_seeking, now) != found else []
+    always = later + [f"anomaly: {kind.value}" for kind in found] + [f"hold {hold.id}" for hold in holds]
     return Explanation(
         account_id=account.id,
         at=now,
