@@ -31,7 +31,7 @@ def guessing(bench: Bench, attempts: int, policies: Policies) -> None:
         migrate(engine)
         with engine.begin() as connection:
             connection.execute(INSERT, {"hash": passwords.hash("the right one"), "accounts": attempts})
-        person = Transitions(engine, policies, passwords, Guesses(engine, redis))
+        person = Transitions(engine, policies, passwords, Guesses(redis))
         _attempt(person, "warm.up@example.jp")
         for number in range(1, attempts + 1):
             kinds = [(EXISTS, "someone"), (DOES_NOT, "no.one")]

@@ -143,13 +143,13 @@ def scan(bench: Bench, size: Size, policies: Policies) -> None:
                 bench.say(f"{name}: nothing due among {accounts:,}, found in {median(times[accounts]):.2f} ms")
 
 
-def _milliseconds(connection: Connection, statement: Select[Any]) -> float:
+def _milliseconds(connection: Connection, statement: Select[*tuple[Any, ...]]) -> float:
     began = perf_counter()
     connection.execute(statement).all()
     return (perf_counter() - began) * 1000
 
 
-def _buffers(connection: Connection, statement: Select[Any]) -> int:
+def _buffers(connection: Connection, statement: Select[*tuple[Any, ...]]) -> int:
     compiled = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
     explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}"
     plan = connection.exec_driver_sql(explain).scalar_one()[0]["Plan"]

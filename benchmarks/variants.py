@@ -14,20 +14,7 @@ import psycopg
 from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session
 
-from models import (
-    Account,
-    Application,
-    Document,
-    Hold,
-    JobSeeking,
-    LoginSession,
-    Message,
-    MessageAttachment,
-    PolicyName,
-    SavedJob,
-    SavedSearch,
-    Sweep,
-)
+from models import Account, Base, JobSeeking, Message, MessageAttachment, PolicyName, Sweep
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.purge import owned_tables
 from tasks.statements.sweeps import insert_sweep
@@ -108,10 +95,15 @@ def orm_purge(engine: Engine, cutoff: datetime) -> tuple[int, float]:
 
 def _rows_of(account_id: int) -> Iterator[Select[Any]]:
     messages = select(Message.id).where(Message.account_id == account_id)
-    yield select(MessageAttachment).where(MessageAttachment.message_id.in_(messages))
-    for model in (Application, Message, SavedSearch, SavedJob, Document, LoginSession, Hold, JobSeeking):
-        yield select(model).where(model.account_id == account_id)
-    yield select(Account).where(Account.id == account_id)
+    entities = {mapper.local_table: mapper.class_ for mapper in Base.registry.mappers}
+    for table in owned_tables():
+        rows = select(entities[table])
+        if table is Account.__table__:
+            yield rows.where(table.c.id == account_id)
+        elif table is MessageAttachment.__table__:
+            yield rows.where(table.c.message_id.in_(messages))
+        else:
+            yield rows.where(table.c.account_id == account_id)
 
 
 def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
@@ -125,7 +117,7 @@ def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[
     while True:
         with engine.connect() as connection:
             due, ended = connection.execute(select(Sweep.due, Sweep.ended_at).where(Sweep.id == sweep_id)).one()
-        if ended:
+        if ended is not None and due is not None:
             return due, perf_counter() - began
         sleep(0.005)
 
