@@ -80,7 +80,9 @@ def test_the_database_and_redis_are_asked_the_same_whether_the_address_exists_or
 
 
 OURS = HASHER.hash("the right one")
-UNREADABLE = [None, "", "plain text", "$2b$12$of.another.kind", "$argon2id$nonsense", "パスワード", OURS[:-5]]
+# Cut to a length that no base64 has; one sign fewer or more can be read, now and then.
+CUT_SHORT = OURS[:-6]
+UNREADABLE = [None, "", "plain text", "$2b$12$of.another.kind", "$argon2id$nonsense", "パスワード", CUT_SHORT]
 
 
 @pytest.mark.parametrize("stored", [OURS, HASH_OF_NOTHING.format(7), *UNREADABLE])
