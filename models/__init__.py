@@ -5,7 +5,7 @@ from models.base import Base
 from models.guess import GuessKey
 from models.hold import Hold
 from models.job_seeking import JobSeeking, Status
-from models.log import Action, Receipt
+from models.log import Action, ChainHead, Receipt
 from models.my_page import (
     Application,
     Document,
@@ -24,6 +24,7 @@ __all__ = [
     "Action",
     "Application",
     "Base",
+    "ChainHead",
     "CounterOnly",
     "Document",
     "GuessKey",

@@ -9,7 +9,8 @@ RetentionError
 │   │   └── RetentionOverError   the account is only waiting to be deleted
 │   ├── AddressTakenError        another account has the e-mail address
 │   ├── CredentialsError         address and password do not fit an account
-│   └── TooManyAttemptsError     somebody may be guessing; wait
+│   ├── TooManyAttemptsError     somebody may be guessing; wait
+│   └── SweepStoppedError        the sweep may not go on: held, rejected or ended
 ├── InvalidConfiguration         fix the configuration or the schema, then start again (exit 4)
 ├── Unavailable                  retried with backoff: the database or the broker did not answer (exit 5)
 ├── Unverified                   a check found the log or the data not as they must be (exit 6)
@@ -29,6 +30,7 @@ __all__ = [
     "RetentionError",
     "RetentionOverError",
     "StatementError",
+    "SweepStoppedError",
     "TooManyAttemptsError",
     "Unavailable",
     "Unverified",
@@ -75,6 +77,10 @@ class CredentialsError(Refused):
 
 class TooManyAttemptsError(Refused):
     """There were too many attempts, or nobody knows how many there were."""
+
+
+class SweepStoppedError(Refused):
+    """The sweep may not go on, so nothing of the batch is kept."""
 
 
 class InvalidConfiguration(RetentionError):  # noqa: N818 - names a reaction

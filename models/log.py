@@ -1,39 +1,71 @@
-"""The log: one action per account touched, one receipt per batch; appended to, never changed."""
+"""The log: one action per account touched, one receipt per batch, chained; appended to, never changed."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, Table, event
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Table, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identifier
 
-__all__ = ["Action", "Receipt"]
+__all__ = ["Action", "ChainHead", "Receipt"]
 
 
 class Receipt(Base):
-    """One batch's record.
+    """One batch's record, chained to the receipt before; `models.proof` says how.
 
     Attributes:
+        number: its place in the chain, from 1, without gaps.
         accounts: actions of the batch.
         rows: rows deleted or updated, by table: `{"messages": 4711, …}`.
         acted_at: when the acting statement began, under the locks of its accounts.
+        root: Merkle root over the digests of its actions.
+        replays: digest of the receipt that this one repeats after a restore; NULL for a batch of its own.
+        previous: digest of the receipt before; zeros for the first.
+        digest: binds it, and so all before it.
     """
 
     __tablename__ = "receipts"
 
     id: Mapped[Identifier]
+    number: Mapped[int] = mapped_column(unique=True)
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id"), index=True)
     action: Mapped[str]
     accounts: Mapped[int]
     rows: Mapped[dict[str, Any]] = mapped_column(JSONB)
     acted_at: Mapped[datetime]
+    root: Mapped[bytes]
+    replays: Mapped[bytes | None] = mapped_column(index=True)
+    previous: Mapped[bytes]
+    digest: Mapped[bytes] = mapped_column(index=True)
 
     __table_args__ = (
         CheckConstraint("action IN ('counter_only', 'purge')", name="action_known"),
         CheckConstraint("accounts > 0", name="accounts_positive"),
+        CheckConstraint("octet_length(digest) = 32", name="digest_whole"),
     )
+
+
+class ChainHead(Base):
+    """The end of the chain: one row, locked by each batch as the last thing before its commit.
+
+    Attributes:
+        number: of the last receipt; 0 before the first.
+        actions: in all receipts.
+        previous: digest of the receipt before the last.
+        digest: of the last receipt.
+    """
+
+    __tablename__ = "chain_heads"
+
+    single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    number: Mapped[int]
+    actions: Mapped[int]
+    previous: Mapped[bytes]
+    digest: Mapped[bytes]
+
+    __table_args__ = (CheckConstraint("single", name="only_one"),)
 
 
 class Action(Base):
@@ -46,6 +78,7 @@ class Action(Base):
         event_at: the withdrawal or the invalidation that the action answers.
         due_at: the first instant at which the law allowed it.
         acted_at: when the acting statement began, under the locks of its accounts.
+        digest: over all of it, as `models.proof` says.
     """
 
     __tablename__ = "actions"
@@ -58,6 +91,7 @@ class Action(Base):
     acted_at: Mapped[datetime]
     sweep_id: Mapped[int]
     receipt_id: Mapped[int] = mapped_column(index=True)
+    digest: Mapped[bytes]
 
     __table_args__ = (
         CheckConstraint("action IN ('counter_only', 'purge')", name="action_known"),

@@ -29,6 +29,9 @@ class Sweep(Base):
         cutoff: the bound on the policy's event column that follows from `as_of`.
         actor: who asked: `beat`, or the name given with a manual trigger.
         due: accounts due when the first batch began; NULL before.
+        accounts: acted on so far, counted in each batch's transaction.
+        batches: committed so far.
+        heard_at: when something last happened to it.
         attempts: how often a batch of it met an error that was no outage.
         failure: kind of the last such error; never its text, which may quote data.
     """
@@ -44,6 +47,9 @@ class Sweep(Base):
     reason: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=SweepStatus.QUEUED)
     due: Mapped[int | None]
+    accounts: Mapped[int] = mapped_column(server_default=text("0"))
+    batches: Mapped[int] = mapped_column(server_default=text("0"))
+    heard_at: Mapped[CreatedAt]
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     failure: Mapped[str | None]
     created_at: Mapped[CreatedAt]

@@ -1,4 +1,4 @@
-"""One batch: claim, look again, act, log, in one transaction."""
+"""One batch: claim, look again, act, log, seal, in one transaction."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from models import Policy, PolicyName
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
+from tasks.seal import seal
 from tasks.statements.claim import claim, take_lane
 from tasks.statements.counter_only import move_claimed
 from tasks.statements.purge import purge_claimed
@@ -41,6 +42,7 @@ def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, 
     Raises:
         Unavailable: see `transaction`.
         StatementError: the database refused a statement; nothing was done.
+        SweepStoppedError: the sweep may not go on; nothing was done.
     """
     with transaction(engine) as connection:
         if not connection.scalar(take_lane(sweep_id, lane)):
@@ -49,8 +51,10 @@ def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, 
         if not accounts:
             return Batch()
         starts, dues = steps(policy, dates or ())
-        receipt = connection.execute(
+        acted = connection.execute(
             ACTING[cutoff.policy](cutoff, sweep_id), {"claimed": claimed, "starts": starts, "dues": dues}
         ).one_or_none()
-    receipt_id, acted = receipt or (None, 0)
-    return Batch(accounts, acted, receipt_id)
+        if acted is None:
+            return Batch(accounts)
+        receipt_id = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+    return Batch(accounts, acted.accounts, receipt_id)

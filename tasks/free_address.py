@@ -9,6 +9,7 @@ from models import Account, Policies, PolicyName, State
 from models.errors import AddressTakenError, Refused
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
+from tasks.seal import seal
 from tasks.statements.accounts import lock_address_holder
 from tasks.statements.counter_only import move_claimed
 from tasks.statements.sweeps import end_sweep, insert_sweep, start_sweep
@@ -55,9 +56,11 @@ def _complete_move(session: Session, policies: Policies, account: Account, now: 
     assert account.withdrawn_at is not None  # noqa: S101 - its window is over
     starts, dues = steps(policy, [account.withdrawn_at.astimezone(UTC).date()])
     claimed = {"claimed": f"{{{account.id}}}", "starts": starts, "dues": dues}
-    if session.execute(move_claimed(cutoff, sweep_id), claimed).one_or_none() is None:
+    moved = session.execute(move_claimed(cutoff, sweep_id), claimed).one_or_none()
+    if moved is None:
         # Why is nothing that somebody who registers should learn; `explain` tells the operators.
         raise Refused("this e-mail address cannot be given away now; an office can say more")
     session.execute(start_sweep(sweep_id, due=1))
+    seal(session.connection(), moved, sweep_id=sweep_id, action=policy.name)
     session.execute(end_sweep(sweep_id))
     session.expire(account)

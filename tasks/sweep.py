@@ -9,7 +9,7 @@ from celery import shared_task
 from sqlalchemy import Row, func
 
 from models import PolicyName, SweepStatus
-from models.errors import Refused, RetentionError, Unavailable
+from models.errors import Refused, RetentionError, SweepStoppedError, Unavailable
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask
 from tasks.batch import run_batch
@@ -55,6 +55,8 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
         return
     try:
         unfinished = _run_batches(self, cutoff, sweep_id, lane, attempts=current.attempts)
+    except SweepStoppedError:
+        return
     except Unavailable as error:
         log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error))
         raise

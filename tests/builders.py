@@ -5,7 +5,9 @@ from itertools import count
 
 from sqlalchemy import Connection, text
 
-__all__ = ["OWNED", "a_hold", "an_account", "dependents", "everything_owned"]
+from tasks.rules.cutoff import Cutoff
+
+__all__ = ["OWNED", "a_hold", "a_sweep", "an_account", "dependents", "everything_owned"]
 
 numbers = count(1)
 
@@ -44,6 +46,17 @@ def a_hold(connection: Connection, account_id: int, *, released_at: datetime | N
             " VALUES (:id, 'complaint', 'legal', :released_at) RETURNING id"
         ),
         {"id": account_id, "released_at": released_at},
+    ).scalar_one()
+
+
+def a_sweep(connection: Connection, cutoff: Cutoff, as_of: datetime) -> int:
+    """Insert a sweep that is running; returns its number."""
+    return connection.execute(
+        text(
+            "INSERT INTO sweeps (policy, as_of, cutoff, actor, reason, status, started_at)"
+            " VALUES (:policy, :as_of, :cutoff, 'test', 'test', 'running', now()) RETURNING id"
+        ),
+        {"policy": cutoff.policy, "as_of": as_of, "cutoff": cutoff.at},
     ).scalar_one()
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from copy import deepcopy
 from datetime import datetime, timedelta
 
-from builders import OWNED
+from builders import OWNED, a_sweep
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -30,7 +30,7 @@ from tasks.batch import run_batch
 from tasks.explain import GONE, explain
 from tasks.rules.cutoff import Cutoff
 from tasks.statements import due
-from tasks.statements.sweeps import insert_sweep, read_clock
+from tasks.statements.sweeps import read_clock
 from tasks.transitions import Credentials, locked
 
 __all__ = ["Life"]
@@ -313,8 +313,7 @@ class Life(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             now = connection.scalar(read_clock())
             cutoff = Cutoff.of(self.policies, name, now)
-            asked = insert_sweep(cutoff, as_of=now, tick=None, actor="test", reason="test")
-            return cutoff, now, connection.scalar(asked)
+            return cutoff, now, a_sweep(connection, cutoff, now)
 
     @rule(asked=sweeps)
     def work_late(self, asked):

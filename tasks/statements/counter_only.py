@@ -1,6 +1,7 @@
 """Moving to counter-only recovery: the credentials and the login sessions go, all else stays."""
 
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import CTE, Select, any_, delete, func, literal, type_coerce, update
 
@@ -15,7 +16,7 @@ __all__ = ["move_claimed"]
 
 
 @lru_cache(maxsize=8)
-def move_claimed(cutoff: Cutoff, sweep_id: int) -> Select[int, int]:
+def move_claimed(cutoff: Cutoff, sweep_id: int) -> Select[Any]:
     """Move the claimed accounts that are still due, and log it; parameters and row as `logged` says.
 
     The address becomes free in the same moment.

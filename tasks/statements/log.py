@@ -1,6 +1,7 @@
 """Writing and reading the log: receipts and actions."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -8,21 +9,28 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
+    LargeBinary,
     Select,
     Text,
     bindparam,
+    cast,
+    extract,
     func,
     insert,
     literal,
     select,
     true,
+    update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from models import Action, PolicyName, Receipt
+from models import Action, ChainHead, PolicyName, Receipt
+from models.proof import ACTION_FORM
 
-__all__ = ["ACTED_AT", "ids_of", "logged", "select_actions"]
+__all__ = ["ACTED_AT", "extend_chain", "ids_of", "logged", "select_actions", "select_head"]
 
+INSTANTS_OF_ACTION = {"event_at", "due_at", "acted_at"}
 INSTANTS = ARRAY(DateTime(timezone=True))
 # When the acting statement began: under the locks, and so after whatever it found. The transaction's own time is
 # earlier, and would date an action before the release of the hold that made it possible.
@@ -34,8 +42,8 @@ def ids_of(touched: CTE) -> ColumnElement[list[int]]:
     return func.array(select(touched.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, sweep_id: int) -> Select[int, int]:
-    """Complete an acting statement: one receipt for the batch, one action for each account in `touched`.
+def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, sweep_id: int) -> Select[Any]:
+    """Complete an acting statement: one action for each account in `touched`.
 
     Args:
         touched: rows (account_id, event_at) acted on.
@@ -47,46 +55,79 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
         starts, dues: two arrays of instants: an event at `starts[i]` or later, before `starts[i + 1]`, is due
             from `dues[i]`. So the law stays where it is written, and this statement only looks it up.
 
-    Returns one row (receipt id, accounts), or none where nothing was touched.
+    Returns one row, or none where nothing was touched: what the batch's receipt will say (receipt_id, accounts,
+    rows by table, acted_at), and the digests of its actions in the order of their ids.
     """
     counts = [part for table, rows in changed.items() for part in (literal(table, Text), _count(rows))]
-    receipt = (
-        insert(Receipt)
-        .from_select(
-            ["sweep_id", "action", "accounts", "rows", "acted_at"],
-            select(
-                literal(sweep_id, BigInteger),
-                literal(action.value),
-                func.count(),
-                func.jsonb_build_object(*counts),
-                ACTED_AT,
-            )
-            .select_from(touched)
-            .having(func.count() > 0),
-        )
-        .returning(Receipt.id, Receipt.accounts)
-        .cte("receipt")
-    )
     law = select(
         bindparam("starts", type_=INSTANTS).label("starts"), bindparam("dues", type_=INSTANTS).label("dues")
     ).subquery("law")
+    receipt = (
+        select(_next(Receipt).label("id"), func.count().label("accounts"))
+        .select_from(touched)
+        .having(func.count() > 0)
+        .cte("receipt")
+        .prefix_with("MATERIALIZED")
+    )
+    line = (
+        select(
+            _next(Action).label("id"),
+            literal(action.value).label("action"),
+            touched.c.account_id,
+            touched.c.event_at,
+            law.c.dues[func.width_bucket(touched.c.event_at, law.c.starts)].label("due_at"),
+            ACTED_AT.label("acted_at"),
+            literal(sweep_id, BigInteger).label("sweep_id"),
+            receipt.c.id.label("receipt_id"),
+        )
+        .select_from(touched.join(receipt, true()).join(law, true()))
+        .cte("line")
+        .prefix_with("MATERIALIZED")
+    )
     actions = (
         insert(Action)
-        .from_select(
-            ["action", "account_id", "event_at", "due_at", "acted_at", "sweep_id", "receipt_id"],
-            select(
-                literal(action.value),
-                touched.c.account_id,
-                touched.c.event_at,
-                law.c.dues[func.width_bucket(touched.c.event_at, law.c.starts)],
-                ACTED_AT,
-                literal(sweep_id, BigInteger),
-                receipt.c.id,
-            ).select_from(touched.join(receipt, true()).join(law, true())),
-        )
+        .from_select([*line.c.keys(), "digest"], select(*line.c, _digest(line)))
+        .returning(Action.id, Action.digest)
         .cte("actions_of_batch")
     )
-    return select(receipt.c.id, receipt.c.accounts).add_cte(actions)
+    digests = select(func.array_agg(aggregate_order_by(actions.c.digest, actions.c.id))).scalar_subquery()
+    return select(
+        receipt.c.id.label("receipt_id"),
+        receipt.c.accounts,
+        func.jsonb_build_object(*counts, type_=JSONB).label("rows"),
+        ACTED_AT.label("acted_at"),
+        digests.label("digests"),
+    )
+
+
+def extend_chain(body: bytes, *, accounts: int) -> ReturningUpdate[int, bytes, bytes]:
+    """Lock the chain's head until the commit and move it on by one receipt: one row (number, previous, digest)."""
+    number = ChainHead.number + 1
+    digest = func.sha256(ChainHead.digest.concat(func.int8send(number)).concat(literal(body, LargeBinary)))
+    return (
+        update(ChainHead)
+        .values(number=number, actions=ChainHead.actions + accounts, previous=ChainHead.digest, digest=digest)
+        .returning(ChainHead.number, ChainHead.previous, ChainHead.digest)
+    )
+
+
+def select_head() -> Select[int, int, bytes]:
+    """Select the end of the chain: one row (number, actions, digest)."""
+    return select(ChainHead.number, ChainHead.actions, ChainHead.digest)
+
+
+def _next(model: type[Receipt | Action]) -> ColumnElement[int]:
+    return func.nextval(f"{model.__tablename__}_id_seq", type_=BigInteger)
+
+
+def _digest(line: CTE) -> ColumnElement[bytes]:
+    """Return the digest of an action, as `models.proof.action_digest` has it."""
+    fields = [_microseconds(column) if column.key in INSTANTS_OF_ACTION else column for column in line.c]
+    return func.sha256(func.convert_to(func.concat_ws("|", ACTION_FORM, *fields), "UTF8"), type_=LargeBinary)
+
+
+def _microseconds(instant: ColumnElement[datetime]) -> ColumnElement[int]:
+    return cast(extract("epoch", instant) * 1_000_000, BigInteger)
 
 
 def _count(rows: CTE) -> ColumnElement[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, ForeignKey, Select, Table, any_, delete, func, literal, or_, select
 
@@ -15,7 +16,7 @@ __all__ = ["owned_tables", "purge_claimed"]
 
 
 @lru_cache(maxsize=8)
-def purge_claimed(cutoff: Cutoff, sweep_id: int) -> Select[int, int]:
+def purge_claimed(cutoff: Cutoff, sweep_id: int) -> Select[Any]:
     """Delete everything of the claimed accounts that are still due, and log it; as `logged` says.
 
     One statement: its deletes see one snapshot, and foreign keys are checked when all of them are through.

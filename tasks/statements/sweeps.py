@@ -13,6 +13,7 @@ from tasks.rules.cutoff import Cutoff
 __all__ = [
     "beat_heart",
     "count_attempt",
+    "count_batch",
     "end_sweep",
     "insert_sweep",
     "read_clock",
@@ -49,7 +50,7 @@ def start_sweep(sweep_id: int, *, due: int | None) -> ReturningUpdate[int]:
     return (
         update(Sweep)
         .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.QUEUED)
-        .values(status=SweepStatus.RUNNING, due=due, started_at=func.now())
+        .values(status=SweepStatus.RUNNING, due=due, started_at=func.now(), heard_at=func.now())
         .returning(Sweep.id)
     )
 
@@ -85,27 +86,25 @@ def reset_attempts(sweep_id: int) -> Update:
     return update(Sweep).where(Sweep.id == sweep_id, Sweep.attempts > 0).values(attempts=0)
 
 
-def select_open(*, idle: timedelta) -> Select[int, str]:
-    """Select sweeps that have not ended and were last heard of more than `idle` ago: rows (id, status).
+def count_batch(sweep_id: int, accounts: int) -> ReturningUpdate[int]:
+    """Count a batch of a running sweep and lock the sweep until the commit; no row where it may not go on."""
+    return (
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.RUNNING)
+        .values(accounts=Sweep.accounts + accounts, batches=Sweep.batches + 1, heard_at=func.clock_timestamp())
+        .returning(Sweep.id)
+    )
 
-    A sweep is heard of when it is created, when it starts and with each receipt.
-    """
-    last_receipt = select(func.max(Receipt.acted_at)).where(Receipt.sweep_id == Sweep.id).scalar_subquery()
-    heard = func.greatest(Sweep.created_at, Sweep.started_at, last_receipt)
-    return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), heard < func.now() - idle).order_by(Sweep.id)
+
+def select_open(*, idle: timedelta) -> Select[int, str]:
+    """Select sweeps that have not ended and were last heard of more than `idle` ago: rows (id, status)."""
+    quiet = Sweep.heard_at < func.now() - idle
+    return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), quiet).order_by(Sweep.id)
 
 
 def select_sweeps(*, ids: list[int] | None = None, unended: bool = False, limit: int | None = None) -> Select[Any]:
-    """Select sweeps with their progress, newest first: every column of `sweeps`, then accounts and batches."""
-    progress = (
-        select(
-            cast(func.coalesce(func.sum(Receipt.accounts), 0), BigInteger).label("accounts"),
-            func.count().label("batches"),
-        )
-        .where(Receipt.sweep_id == Sweep.id)
-        .lateral("progress")
-    )
-    rows = select(*Sweep.__table__.columns, progress.c.accounts, progress.c.batches).order_by(Sweep.id.desc())
+    """Select sweeps, newest first: every column of `sweeps`."""
+    rows = select(*Sweep.__table__.columns).order_by(Sweep.id.desc())
     if ids is not None:
         rows = rows.where(Sweep.id.in_(ids))
     if unended:

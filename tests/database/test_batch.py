@@ -4,7 +4,7 @@ import traceback
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import OWNED, a_hold, an_account, dependents, everything_owned
+from builders import OWNED, a_hold, a_sweep, an_account, dependents, everything_owned
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,7 +15,6 @@ from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.statements.claim import claim
 from tasks.statements.purge import owned_tables
-from tasks.statements.sweeps import insert_sweep
 from tasks.transaction import transaction
 
 NOW = datetime.now(UTC)
@@ -31,8 +30,7 @@ def batch(engine, policies):
         cutoff = Cutoff.of(policies, name, NOW)
         if name not in sweeps:
             with engine.begin() as connection:
-                asked = insert_sweep(cutoff, as_of=NOW, tick=None, actor="test", reason="test")
-                sweeps[name] = connection.execute(asked).scalar_one()
+                sweeps[name] = a_sweep(connection, cutoff, NOW)
         return run_batch(engine, policies[name], cutoff, sweep_id=sweeps[name], lane=0, limit=limit)
 
     return run
@@ -151,8 +149,7 @@ def claimed(request, engine, policies):
     with engine.begin() as connection:
         account_id = closable(connection) if policy == PolicyName.COUNTER_ONLY else purgeable(connection)
         cutoff = Cutoff.of(policies, policy, NOW)
-        asked = insert_sweep(cutoff, as_of=NOW, tick=None, actor="test", reason="test")
-        sweep_id = connection.execute(asked).scalar_one()
+        sweep_id = a_sweep(connection, cutoff, NOW)
     with transaction(engine) as connection:
         accounts, numbers, dates = connection.execute(claim(cutoff), {"most": 10}).one()
         assert (accounts, numbers) == (1, f"{{{account_id}}}")
@@ -230,8 +227,7 @@ def test_the_database_itself_refuses_an_action_before_its_due_instant(engine, po
         edge = policies.counter_only.cutoff(tomorrow) - timedelta(hours=1)
         an_account(connection, state="withdrawn", withdrawn_at=edge)
         cutoff = Cutoff.of(policies, PolicyName.COUNTER_ONLY, tomorrow)
-        asked = insert_sweep(cutoff, as_of=tomorrow, tick=None, actor="test", reason="a clock that is wrong")
-        sweep_id = connection.execute(asked).scalar_one()
+        sweep_id = a_sweep(connection, cutoff, tomorrow)
     with pytest.raises(StatementError, match="not_before_due"):
         run_batch(engine, policies.counter_only, cutoff, sweep_id=sweep_id, lane=0, limit=10)
 

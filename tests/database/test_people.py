@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from actor import Actor
 from argon2 import PasswordHasher
-from builders import a_hold, an_account, dependents
+from builders import a_hold, a_sweep, an_account, dependents
 from people import HASHER, people
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -300,11 +300,9 @@ def test_an_act_on_an_account_that_is_gone_says_since_when(engine, person, polic
         act(person)
     with engine.begin() as connection:
         an_account(connection, status="invalid", invalidated_at=LONG_INVALID)
-        connection.execute(
-            text("INSERT INTO sweeps (policy, as_of, cutoff, actor, reason) VALUES ('purge', now(), now(), '', '')")
-        )
-    cutoff = Cutoff.of(policies, PolicyName.PURGE, NOW)
-    assert run_batch(engine, policies.purge, cutoff, sweep_id=1, lane=0, limit=1).accounts == 1
+        cutoff = Cutoff.of(policies, PolicyName.PURGE, NOW)
+        sweep_id = a_sweep(connection, cutoff, NOW)
+    assert run_batch(engine, policies.purge, cutoff, sweep_id=sweep_id, lane=0, limit=1).accounts == 1
     with pytest.raises(NoSuchAccountError, match=r"account 1 was deleted for ever \(action 1 "):
         act(person)
 

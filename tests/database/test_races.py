@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from actor import Actor
-from builders import OWNED, dependents
+from builders import OWNED, a_sweep, dependents
 from clock import DatabaseClock
 from people import HASHER, people
 from sqlalchemy import text
@@ -19,7 +19,6 @@ from models.errors import NoSuchAccountError, RetentionOverError, WindowClosedEr
 from tasks import holds
 from tasks.batch import Batch, run_batch
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.sweeps import insert_sweep
 from tasks.transitions import Credentials
 
 EVENT = datetime(2027, 3, 10, 1, tzinfo=UTC)
@@ -46,8 +45,7 @@ class Meeting:
         """Run one batch as of T."""
         cutoff = Cutoff.of(self.policies, self.policy, self.T)
         with self.engine.begin() as connection:
-            asked = insert_sweep(cutoff, as_of=self.T, tick=None, actor="test", reason="test")
-            sweep_id = connection.execute(asked).scalar_one()
+            sweep_id = a_sweep(connection, cutoff, self.T)
 
         def act(engine):
             return run_batch(engine, self.policies[self.policy], cutoff, sweep_id=sweep_id, lane=0, limit=10)

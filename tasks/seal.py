@@ -1,0 +1,45 @@
+"""Sealing: what a batch has done is counted against its sweep and chained to the log, right before the commit."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert
+
+from models import PolicyName, Receipt
+from models.errors import SweepStoppedError
+from models.proof import merkle_root, receipt_body
+from tasks.statements.log import extend_chain
+from tasks.statements.sweeps import count_batch
+
+__all__ = ["seal"]
+
+
+def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: PolicyName) -> int:
+    """Write the receipt of what an acting statement did; returns its id.
+
+    The sweep's row and then the chain's head are locked until the commit, always in this order, and last: so
+    batches wait for one another as briefly as can be, and no batch commits once its sweep was stopped.
+
+    Args:
+        connection: in the transaction of the acting statement.
+        acted: its row, as `tasks.statements.log.logged` says.
+        sweep_id: the sweep it belongs to.
+        action: what was done.
+
+    Raises:
+        SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
+    """
+    if connection.execute(count_batch(sweep_id, acted.accounts)).one_or_none() is None:
+        raise SweepStoppedError(f"sweep {sweep_id} was stopped; what the batch had done is undone")
+    said = {
+        "id": acted.receipt_id,
+        "sweep_id": sweep_id,
+        "action": action.value,
+        "accounts": acted.accounts,
+        "rows": acted.rows,
+        "acted_at": acted.acted_at,
+        "root": merkle_root(acted.digests),
+        "replays": None,
+    }
+    chain = connection.execute(extend_chain(receipt_body(said), accounts=acted.accounts)).one()
+    connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+    return int(acted.receipt_id)
