@@ -109,7 +109,7 @@ def _rows_of(account_id: int) -> Iterator[Select[Any]]:
 def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
     """Do a slice as in production: a sweep's row, its message, the running workers; returns accounts and seconds."""
     bounds = Cutoff(policy, cutoff, cutoff)
-    asked = insert_sweep(bounds, as_of=datetime.now(UTC), tick=None, actor="bench", reason="bench")
+    asked = insert_sweep(bounds, as_of=datetime.now(UTC), tick=None, actor="bench", reason="bench", fingerprint=None)
     began = perf_counter()
     with transaction(engine) as connection:
         sweep_id = connection.execute(asked).scalar_one()

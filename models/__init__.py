@@ -2,6 +2,7 @@
 
 from models.account import Account, Registration, State
 from models.base import Base
+from models.control import Decision, DecisionKind, Forecast, Pause, PlannedAccount
 from models.guess import GuessKey
 from models.hold import Hold
 from models.job_seeking import JobSeeking, Status
@@ -16,6 +17,7 @@ from models.my_page import (
     SavedSearch,
 )
 from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
+from models.quarantine import Quarantine
 from models.sweep import Heartbeat, Sweep, SweepStatus
 from models.transition import Transition, TransitionKind
 
@@ -26,7 +28,10 @@ __all__ = [
     "Base",
     "ChainHead",
     "CounterOnly",
+    "Decision",
+    "DecisionKind",
     "Document",
+    "Forecast",
     "GuessKey",
     "Heartbeat",
     "Hold",
@@ -34,10 +39,13 @@ __all__ = [
     "LoginSession",
     "Message",
     "MessageAttachment",
+    "Pause",
+    "PlannedAccount",
     "Policies",
     "Policy",
     "PolicyName",
     "Purge",
+    "Quarantine",
     "Receipt",
     "Registration",
     "SavedJob",

@@ -17,10 +17,12 @@ RetentionError
 └── everything below is a bug and is loud (exit 1)
     ├── NaiveInstantError        an instant without a time zone reached the law
     └── StatementError           the database refused a statement
+        └── BatchRefusedError    … of a batch whose accounts are known
 """
 
 __all__ = [
     "AddressTakenError",
+    "BatchRefusedError",
     "CredentialsError",
     "InvalidConfiguration",
     "NaiveInstantError",
@@ -101,3 +103,19 @@ class NaiveInstantError(RetentionError):
 
 class StatementError(RetentionError):
     """The database refused a statement; the message names its code and the objects, never the values."""
+
+
+class BatchRefusedError(StatementError):
+    """The database refused what a batch wanted to do; nothing of it was done.
+
+    Args: the message, and the numbers of the batch's accounts, one or some of which are the cause.
+    """
+
+    @property
+    def account_ids(self) -> tuple[int, ...]:
+        """The accounts of the batch."""
+        numbers: tuple[int, ...] = self.args[1]
+        return numbers
+
+    def __str__(self) -> str:
+        return str(self.args[0])

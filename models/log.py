@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identifier
 
-__all__ = ["Action", "ChainHead", "Receipt"]
+__all__ = ["Action", "ChainHead", "Receipt", "append_only"]
 
 
 class Receipt(Base):
@@ -112,10 +112,11 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 """
 
 
-def _append_only(table: Table) -> None:
+def append_only(table: Table) -> None:
+    """Let the database refuse UPDATE, DELETE and TRUNCATE on a table."""
     event.listen(table, "after_create", DDL(REFUSE_CHANGE.replace("%", "%%")))  # type: ignore[no-untyped-call]
     event.listen(table, "after_create", DDL(APPEND_ONLY.format(table=table.name)))  # type: ignore[no-untyped-call]
 
 
 for _model in (Receipt, Action):
-    _append_only(Base.metadata.tables[_model.__tablename__])
+    append_only(Base.metadata.tables[_model.__tablename__])

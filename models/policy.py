@@ -1,14 +1,20 @@
 """Policy: `counter_only` or `purge`; which accounts, from when, and on which cron."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from models import calendar
 
 __all__ = ["CounterOnly", "Policies", "Policy", "PolicyName", "Purge"]
+
+
+# Raise it when a change of this program makes other accounts due than before: sweeps are then held for a second look.
+LAW = 1
 
 
 class PolicyName(StrEnum):
@@ -36,6 +42,18 @@ class CounterOnly:
     def name(self) -> PolicyName:
         """The policy's name."""
         return PolicyName.COUNTER_ONLY
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides who is due, in one line: sweeps under different fingerprints follow different rules."""
+        return _fingerprint(days=self.days, zone=self.zone)
+
+    def as_before(self, fingerprint: str) -> Self | None:
+        """Return the policy that had `fingerprint`; None where this program no longer knows its law."""
+        known = json.loads(fingerprint)
+        if known.pop("law", None) != LAW:
+            return None
+        return replace(self, days=known["days"], zone=ZoneInfo(known["zone"]))
 
     def first_event(self, day: date) -> datetime:
         """Return the earliest withdrawal that falls due later than all those before local day `day`."""
@@ -81,6 +99,18 @@ class Purge:
         """The policy's name."""
         return PolicyName.PURGE
 
+    @property
+    def fingerprint(self) -> str:
+        """What decides who is due, in one line: sweeps under different fingerprints follow different rules."""
+        return _fingerprint(years=self.years, zone=self.zone)
+
+    def as_before(self, fingerprint: str) -> Self | None:
+        """Return the policy that had `fingerprint`; None where this program no longer knows its law."""
+        known = json.loads(fingerprint)
+        if known.pop("law", None) != LAW:
+            return None
+        return replace(self, years=known["years"], zone=ZoneInfo(known["zone"]))
+
     def first_event(self, day: date) -> datetime:
         """Return the earliest invalidation that may fall due later than one as local day `day` begins."""
         return calendar.start_of_day(day, self.zone) + timedelta.resolution
@@ -105,6 +135,10 @@ class Purge:
             f"{calendar.first_day_counted(event_at, self.zone)}, the last of {self.years} years {last} "
             "(Civil Code, articles 140, 141, 143)"
         )
+
+
+def _fingerprint(*, zone: ZoneInfo, **period: int) -> str:
+    return json.dumps({**period, "zone": zone.key, "law": LAW}, sort_keys=True)
 
 
 Policy = CounterOnly | Purge

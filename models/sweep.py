@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, Integer, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, Identifier
@@ -15,9 +17,11 @@ class SweepStatus(StrEnum):
     """Where a sweep stands."""
 
     QUEUED = "queued"
+    HELD = "held"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    REJECTED = "rejected"
 
 
 class Sweep(Base):
@@ -28,7 +32,15 @@ class Sweep(Base):
         as_of: the instant at which due is judged.
         cutoff: the bound on the policy's event column that follows from `as_of`.
         actor: who asked: `beat`, or the name given with a manual trigger.
+        fingerprint: of the policy as it was when the sweep was asked for; NULL where nobody judged it by one.
         due: accounts due when the first batch began; NULL before.
+        allowed: most that it may touch, as the ceilings were when it began; NULL where its plan is frozen.
+        held_at: since when a gate keeps it; NULL when none does.
+        held_for: why, one document for each reason.
+        planned: accounts in its frozen plan; NULL without one.
+        planned_digest: SHA-256 of their numbers, in order, with commas between.
+        approved_at: since when it may act on its plan; NULL without an approval.
+        canary_at: when the first, small batch of a purge was verified.
         accounts: acted on so far, counted in each batch's transaction.
         batches: committed so far.
         heard_at: when something last happened to it.
@@ -46,7 +58,15 @@ class Sweep(Base):
     actor: Mapped[str]
     reason: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=SweepStatus.QUEUED)
+    fingerprint: Mapped[str | None]
     due: Mapped[int | None]
+    allowed: Mapped[int | None]
+    held_at: Mapped[datetime | None]
+    held_for: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    planned: Mapped[int | None]
+    planned_digest: Mapped[bytes | None]
+    approved_at: Mapped[datetime | None]
+    canary_at: Mapped[datetime | None]
     accounts: Mapped[int] = mapped_column(server_default=text("0"))
     batches: Mapped[int] = mapped_column(server_default=text("0"))
     heard_at: Mapped[CreatedAt]
@@ -59,8 +79,9 @@ class Sweep(Base):
     __table_args__ = (
         UniqueConstraint("policy", "tick"),
         CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),
-        CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status_known"),
-        CheckConstraint("(status IN ('done', 'failed')) = (ended_at IS NOT NULL)", name="ended_at_fits"),
+        CheckConstraint("status IN ('queued', 'held', 'running', 'done', 'failed', 'rejected')", name="status_known"),
+        CheckConstraint("(status IN ('done', 'failed', 'rejected')) = (ended_at IS NOT NULL)", name="ended_at_fits"),
+        CheckConstraint("(status = 'held') = (held_at IS NOT NULL)", name="held_at_fits"),
         Index(None, "status", postgresql_where=text("ended_at IS NULL")),
     )
 

@@ -1,6 +1,8 @@
 """The base of every task: where it finds the policies, the database and its limits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from celery import Celery
@@ -9,6 +11,7 @@ from sqlalchemy import Engine
 
 from models import Policies
 from models.errors import Unavailable
+from tasks.rules.gate import Limits
 
 __all__ = ["MINUTELY", "RETRYING", "RetentionApp", "RetentionTask", "Runtime"]
 
@@ -34,6 +37,9 @@ class Runtime:
         batch_accounts: accounts in one transaction, at most.
         drains: drain tasks of one sweep at a time.
         drain_seconds: how long one drain task takes up batches before it makes room for others.
+        limits: the gates' numbers.
+        broker_clock: asks the broker what time it is; raises `Unavailable` where it does not answer.
+        check_schema: raises `InvalidConfiguration` where the schema is not the one this program is written for.
     """
 
     engine: Engine
@@ -41,6 +47,9 @@ class Runtime:
     batch_accounts: int
     drains: int
     drain_seconds: float
+    limits: Limits
+    broker_clock: Callable[[], datetime]
+    check_schema: Callable[[], None]
 
 
 class RetentionTask(Task):  # type: ignore[type-arg]  # only generic in the stubs

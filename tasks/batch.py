@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from models import Policy, PolicyName
+from models.errors import BatchRefusedError, StatementError
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
@@ -41,20 +42,27 @@ def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, 
 
     Raises:
         Unavailable: see `transaction`.
-        StatementError: the database refused a statement; nothing was done.
+        BatchRefusedError: the database refused what would be done to these accounts; nothing was done.
+        StatementError: the database refused to look for accounts.
         SweepStoppedError: the sweep may not go on; nothing was done.
     """
-    with transaction(engine) as connection:
-        if not connection.scalar(take_lane(sweep_id, lane)):
-            return None
-        accounts, claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
-        if not accounts:
-            return Batch()
-        starts, dues = steps(policy, dates or ())
-        acted = connection.execute(
-            ACTING[cutoff.policy](cutoff, sweep_id), {"claimed": claimed, "starts": starts, "dues": dues}
-        ).one_or_none()
-        if acted is None:
-            return Batch(accounts)
-        receipt_id = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
-    return Batch(accounts, acted.accounts, receipt_id)
+    claimed: str | None = None
+    try:
+        with transaction(engine) as connection:
+            if not connection.scalar(take_lane(sweep_id, lane)):
+                return None
+            accounts, claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
+            if claimed is None:
+                return Batch()
+            starts, dues = steps(policy, dates or ())
+            acted = connection.execute(
+                ACTING[cutoff.policy](cutoff, sweep_id), {"claimed": claimed, "starts": starts, "dues": dues}
+            ).one_or_none()
+            if acted is None:
+                return Batch(accounts)
+            receipt_id = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+        return Batch(accounts, acted.accounts, receipt_id)
+    except StatementError as error:
+        if claimed is None:
+            raise
+        raise BatchRefusedError(str(error), tuple(map(int, claimed.strip("{}").split(",")))) from None

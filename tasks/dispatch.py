@@ -8,11 +8,12 @@ from celery import shared_task
 from models import Policy
 from tasks import events
 from tasks.base import MINUTELY, RetentionTask
+from tasks.gates import trust_clock
 from tasks.measure import measure
 from tasks.recover import recover
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.ticks import latest_tick
-from tasks.statements.sweeps import beat_heart, insert_sweep, read_clock
+from tasks.statements.sweeps import beat_heart, insert_sweep
 from tasks.sweep import sweep
 from tasks.transaction import transaction
 
@@ -28,8 +29,7 @@ def dispatch(self: RetentionTask) -> None:
     Only the latest: ticks missed while everything was down are caught up by one sweep, whose cutoff covers
     them all. A second dispatch at the same time claims nothing.
     """
-    with transaction(self.runtime.engine) as connection:
-        now = connection.execute(read_clock()).scalar_one()
+    now = trust_clock(self.runtime)
     for policy in self.runtime.policies:
         sweep_id = _claim(self, policy, now)
         if sweep_id is not None:
@@ -41,7 +41,9 @@ def dispatch(self: RetentionTask) -> None:
 def _claim(task: RetentionTask, policy: Policy, now: datetime) -> int | None:
     tick = latest_tick(policy.cron, policy.zone, now)
     cutoff = Cutoff.of(task.runtime.policies, policy.name, tick)
-    claiming = insert_sweep(cutoff, as_of=tick, tick=tick, actor="beat", reason=f"cron {policy.cron}")
+    claiming = insert_sweep(
+        cutoff, as_of=tick, tick=tick, actor="beat", reason=f"cron {policy.cron}", fingerprint=policy.fingerprint
+    )
     with transaction(task.runtime.engine) as connection:
         connection.execute(beat_heart("beat"))
         sweep_id = connection.execute(claiming).scalar_one_or_none()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import Account, Policies, PolicyName, State
-from models.errors import AddressTakenError, Refused
+from models import Account, Policies, PolicyName, State, SweepStatus
+from models.errors import AddressTakenError, Refused, SweepStoppedError
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
@@ -18,6 +18,9 @@ __all__ = ["free_address"]
 
 # The purge asks for no address, so an account that is due for it frees its address all the same.
 LEFT_TO_THE_PURGE = datetime.min.replace(tzinfo=UTC)
+
+# Why is nothing that somebody who registers should learn; `explain` and `status` tell the operators.
+NOT_NOW = "this e-mail address cannot be given away now; an office can say more"
 
 
 def free_address(session: Session, policies: Policies, address: str, *, by: str, but_for: int | None = None) -> None:
@@ -32,7 +35,7 @@ def free_address(session: Session, policies: Policies, address: str, *, by: str,
 
     Raises:
         AddressTakenError: another account has it, and keeps it.
-        Refused: a hold or an anomaly keeps the account as it is, with its address.
+        Refused: a hold, an anomaly or a pause keeps the account as it is, with its address.
     """
     holder = session.scalar(lock_address_holder(but_for=but_for), {"address": address})
     if holder is None:
@@ -51,16 +54,19 @@ def _complete_move(session: Session, policies: Policies, account: Account, now: 
     """Do for one account what the late worker would, by the same statement and with the same log."""
     policy = policies.counter_only
     cutoff = Cutoff(PolicyName.COUNTER_ONLY, policy.cutoff(now), purge_at=LEFT_TO_THE_PURGE)
-    asked = insert_sweep(cutoff, as_of=now, tick=None, actor=by, reason="its address is given away")
+    # No fingerprint: it was judged by its person's wish, and is no example for the policy's own sweeps.
+    asked = insert_sweep(cutoff, as_of=now, tick=None, actor=by, reason="its address is given away", fingerprint=None)
     sweep_id = session.execute(asked).scalar_one()
     assert account.withdrawn_at is not None  # noqa: S101 - its window is over
     starts, dues = steps(policy, [account.withdrawn_at.astimezone(UTC).date()])
     claimed = {"claimed": f"{{{account.id}}}", "starts": starts, "dues": dues}
     moved = session.execute(move_claimed(cutoff, sweep_id), claimed).one_or_none()
     if moved is None:
-        # Why is nothing that somebody who registers should learn; `explain` tells the operators.
-        raise Refused("this e-mail address cannot be given away now; an office can say more")
-    session.execute(start_sweep(sweep_id, due=1))
-    seal(session.connection(), moved, sweep_id=sweep_id, action=policy.name)
+        raise Refused(NOT_NOW)
+    session.execute(start_sweep(sweep_id, due=1, allowed=1, seen=SweepStatus.QUEUED))
+    try:
+        seal(session.connection(), moved, sweep_id=sweep_id, action=policy.name)
+    except SweepStoppedError:  # the policy is paused
+        raise Refused(NOT_NOW) from None
     session.execute(end_sweep(sweep_id))
     session.expire(account)

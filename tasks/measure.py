@@ -13,10 +13,15 @@ from tasks import events
 from tasks.base import RetentionTask
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.ticks import latest_tick, next_tick
+from tasks.statements.control import insert_forecast, select_forecast_made
 from tasks.statements.due import count_due, oldest_due
+from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
 __all__ = ["DayForecast", "Lateness", "forecast", "lateness", "measure"]
+
+# As long as a sweep may come late before its clock is questioned, and a day.
+FORESEEN_DAYS = 8
 
 log = structlog.get_logger()
 
@@ -49,11 +54,12 @@ class DayForecast:
 
 @shared_task(bind=True, base=RetentionTask, name="retention.measure")
 def measure(self: RetentionTask) -> None:
-    """Log for each policy what is due and how late the oldest is."""
+    """Log for each policy what is due and how late the oldest is; once a day, foresee the next days."""
     now = datetime.now(UTC)
     for policy in self.runtime.policies:
         with transaction(self.runtime.engine) as connection:
             late = lateness(connection, self.runtime.policies, policy, now)
+            _foresee(connection, self.runtime.policies, policy)
         oldest = late.oldest_due_at
         log.info(
             events.LATENESS_MEASURED,
@@ -62,6 +68,17 @@ def measure(self: RetentionTask) -> None:
             overdue=late.overdue,
             oldest_overdue_seconds=round((now - oldest).total_seconds()) if oldest else 0,
         )
+
+
+def _foresee(connection: Connection, policies: Policies, policy: Policy) -> None:
+    """Write down, once a day, what is expected of the next days: a sweep far beyond it waits for a person."""
+    now = connection.execute(read_clock()).scalar_one()
+    made_on = today(now, policy.zone)
+    if connection.scalar(select_forecast_made(policy.name, made_on)) is not None:
+        return
+    for each in forecast(connection, policies, policy, now, days=FORESEEN_DAYS):
+        expected = insert_forecast(policy.name, day=each.day, made_on=made_on, accounts=each.accounts)
+        connection.execute(expected)
 
 
 def lateness(connection: Connection, policies: Policies, policy: Policy, now: datetime) -> Lateness:

@@ -8,8 +8,9 @@ from celery import shared_task
 from models import SweepStatus
 from tasks import events
 from tasks.base import MINUTELY, RetentionTask
+from tasks.drain import send_drains
 from tasks.statements.sweeps import select_open
-from tasks.sweep import send_drains, sweep
+from tasks.sweep import sweep
 from tasks.transaction import transaction
 
 __all__ = ["recover"]
@@ -21,15 +22,15 @@ log = structlog.get_logger()
 
 @shared_task(bind=True, base=RetentionTask, name="retention.recover")
 def recover(self: RetentionTask) -> None:
-    """Send the messages again of sweeps not heard of for most of a minute.
+    """Send the messages again of sweeps not heard of for most of a minute, and let gates judge held ones anew.
 
     What a dead worker had claimed needs no giving back: its transaction was rolled back with it.
     """
     with transaction(self.runtime.engine) as connection:
         quiet = connection.execute(select_open(idle=QUIET)).all()
     for sweep_id, status in quiet:
-        log.warning(events.SWEEP_WOKEN, sweep=sweep_id, status=status)
-        if status == SweepStatus.QUEUED:
-            sweep.apply_async((sweep_id,), **MINUTELY)
-        else:
+        if status == SweepStatus.RUNNING:
+            log.warning(events.SWEEP_WOKEN, sweep=sweep_id, status=status)
             send_drains(sweep_id, self.runtime.drains)
+        else:
+            sweep.apply_async((sweep_id,), **MINUTELY)

@@ -39,12 +39,19 @@ def request_sweeps(engine: Engine, policies: Policies, *, policy: str, actor: st
     for name, text in given.items():
         if not isinstance(text, str) or not text.strip():
             raise Refused(f"{name} is blank; a sweep by hand records who asked for it and why")
-    chosen = [each.name for each in policies if policy in (each.name, ALL)]
+    chosen = [each for each in policies if policy in (each.name, ALL)]
     with transaction(engine) as connection:
         now = connection.execute(read_clock()).scalar_one()
         return [
             connection.execute(
-                insert_sweep(Cutoff.of(policies, name, now), as_of=now, tick=None, actor=actor, reason=reason)
+                insert_sweep(
+                    Cutoff.of(policies, each.name, now),
+                    as_of=now,
+                    tick=None,
+                    actor=actor,
+                    reason=reason,
+                    fingerprint=each.fingerprint,
+                )
             ).scalar_one()
-            for name in chosen
+            for each in chosen
         ]

@@ -73,6 +73,11 @@ def dependents(connection: Connection, account_id: int) -> None:
         INSERT INTO transitions (account_id, kind, actor, at, to_state)
         VALUES (:id, 'register', 'owner', now(), 'active')
         """,
+        """
+        INSERT INTO quarantine (account_id, policy, attempts, failure, first_at, last_at)
+        SELECT :id, (ARRAY['purge', 'counter_only'])[1 + count(*)], 1, 'SQLSTATE 23503', now(), now()
+          FROM quarantine WHERE account_id = :id
+        """,
     ]
     inserts += [
         f"INSERT INTO {table} (account_id) VALUES (:id)" for table in ("saved_searches", "saved_jobs", "login_sessions")
@@ -91,6 +96,7 @@ OWNED = (
     "login_sessions",
     "message_attachments",
     "messages",
+    "quarantine",
     "saved_jobs",
     "saved_searches",
     "transitions",

@@ -19,6 +19,7 @@ OWNERS = {
     "login_sessions": "SELECT account_id FROM login_sessions",
     "holds": "SELECT account_id FROM holds",
     "transitions": "SELECT account_id FROM transitions",
+    "quarantine": "SELECT account_id FROM quarantine",
 }
 ROWS = " UNION ALL ".join(
     f"SELECT '{table}' AS name, account_id, count(*) AS rows FROM ({owners}) AS o GROUP BY account_id"

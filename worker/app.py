@@ -1,14 +1,17 @@
 """The Celery application, put together from the settings."""
 
-from tasks import dispatch, measure, recover, run, sweep
+from datetime import UTC, datetime
+
+from tasks import dispatch, drain, measure, recover, run, sweep
 from tasks.base import RetentionApp, Runtime
-from worker.database import connect
+from worker.broker import broker_time
+from worker.database import check_schema, connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
 __all__ = ["TASKS", "create_app"]
 
-TASKS = (dispatch, measure, recover, run, sweep)
+TASKS = (dispatch, drain, measure, recover, run, sweep)
 
 # A drain task takes up batches for this long and then queues itself again: that is also how long a worker
 # takes to stop without breaking anything off.
@@ -19,11 +22,15 @@ def create_app(settings: Settings, addresses: Addresses) -> RetentionApp:
     """Return the application for these settings; connects to nothing yet."""
     app = RetentionApp("retention", broker=addresses.broker_url, set_as_current=True)
     app.config_from_object("celeryconfig")
+    engine = connect(addresses.database_url)
     app.runtime = Runtime(
-        engine=connect(addresses.database_url),
+        engine=engine,
         policies=settings.policies,
         batch_accounts=settings.batch_accounts,
         drains=settings.drains,
         drain_seconds=DRAIN_SECONDS,
+        limits=settings.limits,
+        broker_clock=lambda: datetime.fromtimestamp(broker_time(app), UTC),
+        check_schema=lambda: check_schema(engine),
     )
     return app

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models import CounterOnly, Policies, Purge
 from models.errors import InvalidConfiguration
+from tasks.rules.gate import Limits
 from tasks.rules.ticks import is_cron
 
 __all__ = ["Settings", "settings"]
@@ -101,6 +102,25 @@ class Settings(BaseSettings):
     purge_cron: Cron = Field("30 0 * * *", description="when data is deleted, in that zone")
     batch_accounts: int = Field(1000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
+    ceiling_accounts: int = Field(
+        100_000, ge=0, description="most accounts that one sweep may touch without approval; 0 allows nothing"
+    )
+    ceiling_share: float = Field(
+        0.05, ge=0, le=1, description="the same as a share of all accounts, 0 to 1; 0 allows nothing"
+    )
+    ceiling_forecast: float = Field(
+        3, ge=0, le=1e9, description="the same as a multiple of what was forecast; 0 allows nothing"
+    )
+    ceiling_floor: int = Field(
+        100, ge=0, description="accounts that share and forecast allow in any case, unless they are 0"
+    )
+    clock_skew_seconds: float = Field(60, gt=0, le=3600, description="by how much two clocks may differ")
+    clock_gap_days: int = Field(
+        7, ge=1, le=3650, description="after how many days without a dispatch a person has to say that time is right"
+    )
+    canary_accounts: int = Field(
+        20, ge=1, le=10_000, description="accounts in a purge's first batch, verified before the others start"
+    )
     var_directory: Path = Field(
         CHECKOUT / "var" if (CHECKOUT / "pyproject.toml").exists() else Path("var"),
         description="where embedded servers keep their data",
@@ -116,6 +136,19 @@ class Settings(BaseSettings):
         return Policies(
             purge=Purge(years=self.retention_years, zone=zone, cron=self.purge_cron),
             counter_only=CounterOnly(days=self.reactivation_days, zone=zone, cron=self.counter_only_cron),
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """The gates' numbers as configured."""
+        return Limits(
+            accounts=self.ceiling_accounts,
+            share=self.ceiling_share,
+            forecast=self.ceiling_forecast,
+            floor=self.ceiling_floor,
+            skew_seconds=self.clock_skew_seconds,
+            gap_days=self.clock_gap_days,
+            canary_accounts=self.canary_accounts,
         )
 
 

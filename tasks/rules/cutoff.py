@@ -17,11 +17,13 @@ class Cutoff:
         policy: what would be done to them.
         at: bound on the policy's event column: exclusive for `counter_only`, inclusive for `purge`.
         purge_at: inclusive bound on `invalidated_at`; whoever falls under it is left to the purge.
+        plan_of: sweep whose frozen plan says who, and nobody else; None for all under the bound.
     """
 
     policy: PolicyName
     at: datetime
     purge_at: datetime
+    plan_of: int | None = None
 
     @classmethod
     def of(cls, policies: Policies, name: PolicyName, now: datetime) -> Self:

@@ -18,19 +18,21 @@ from sqlalchemy import (
     union_all,
 )
 
-from models import Account, Hold, JobSeeking, PolicyName, State, Status
+from models import Account, Hold, JobSeeking, PlannedAccount, PolicyName, Quarantine, State, Status
 from models.base import Instant
 from tasks.rules.anomaly import Anomaly
 from tasks.rules.cutoff import Cutoff
 
 __all__ = [
     "Instantish",
+    "count_accounts",
     "count_anomalies",
     "count_anomalous",
     "count_due",
     "count_held",
     "count_holds",
     "due",
+    "due_since",
     "oldest_due",
 ]
 
@@ -62,21 +64,41 @@ def held() -> ColumnElement[bool]:
     return exists().where(Hold.account_id == Account.id, Hold.released_at.is_(None))
 
 
+def set_aside(policy: PolicyName) -> ColumnElement[bool]:
+    """Return the condition that the account is in quarantine: the database would not let this policy act on it."""
+    return exists().where(
+        Quarantine.account_id == Account.id,
+        Quarantine.policy == policy.value,
+        Quarantine.set_aside_at.is_not(None),
+    )
+
+
 def due(cutoff: Cutoff, *, now: Instantish) -> Select[int, datetime]:
     """Select who is due, oldest event first: rows of (account_id, event_at).
 
-    Held accounts and anomalies are never among them, and to a counter-only sweep neither is who falls to the
-    purge. Bounds are inclusive or exclusive as `Cutoff` says. Not limited: callers count or limit.
+    Held accounts, anomalies and those set aside are never among them, and to a counter-only sweep neither is who
+    falls to the purge. Bounds are inclusive or exclusive as `Cutoff` says. Not limited: callers count or limit.
     """
-    return _candidates(cutoff, now).where(not_(held()))
+    return _candidates(cutoff, now).where(not_(held()), not_(set_aside(cutoff.policy)))
 
 
-def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None) -> Select[int]:
-    """Count who is due, or with `since` who has become due between the two cutoffs: one row, one number."""
+def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None, most: int | None = None) -> Select[int]:
+    """Count who is due, or with `since` who has become due between the two cutoffs: one row, one number.
+
+    With `most`, counting stops there.
+    """
+    return _count(due_since(cutoff, since, now=now).limit(most))
+
+
+def due_since(cutoff: Cutoff, since: Cutoff | None, *, now: Instantish) -> Select[int, datetime]:
+    """Select who is due at one cutoff and was not at an earlier one; rows as `due` says."""
     rows = due(cutoff, now=now)
-    if since is not None:
-        rows = rows.where(not_(_within(since)))
-    return _count(rows)
+    return rows if since is None else rows.where(not_(_within(since)))
+
+
+def count_accounts(*, most: int) -> Select[int]:
+    """Count all accounts, up to `most`: one row, one number."""
+    return _count(select(Account.id).limit(most))
 
 
 def count_held(cutoff: Cutoff, *, now: Instantish) -> Select[int]:
@@ -152,9 +174,12 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
 
 
 def _within(cutoff: Cutoff) -> ColumnElement[bool]:
-    if cutoff.policy == PolicyName.PURGE:
-        return JobSeeking.invalidated_at <= cutoff.at
-    return Account.withdrawn_at < cutoff.at
+    is_purge = cutoff.policy == PolicyName.PURGE
+    bound = JobSeeking.invalidated_at <= cutoff.at if is_purge else Account.withdrawn_at < cutoff.at
+    if cutoff.plan_of is None:
+        return bound
+    planned = exists().where(PlannedAccount.sweep_id == cutoff.plan_of, PlannedAccount.account_id == Account.id)
+    return and_(bound, planned)
 
 
 def _count(rows: Select[*tuple[Any, ...]]) -> Select[int]:

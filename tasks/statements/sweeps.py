@@ -3,11 +3,28 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Update, case, cast, func, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    Update,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
-from models import Heartbeat, Receipt, Sweep, SweepStatus
+from models import Heartbeat, Pause, Receipt, Sweep, SweepStatus
+from models.base import Instant
 from tasks.rules.cutoff import Cutoff
 
 __all__ = [
@@ -16,7 +33,9 @@ __all__ = [
     "count_batch",
     "end_sweep",
     "insert_sweep",
+    "mark_canary",
     "read_clock",
+    "requeue_sweep",
     "reset_attempts",
     "select_open",
     "select_rows",
@@ -31,28 +50,68 @@ def read_clock() -> Select[datetime]:
 
 
 def insert_sweep(
-    cutoff: Cutoff, *, as_of: datetime, tick: datetime | None, actor: str, reason: str
+    cutoff: Cutoff, *, as_of: datetime, tick: datetime | None, actor: str, reason: str, fingerprint: str | None
 ) -> ReturningInsert[int]:
-    """Insert a queued sweep; returns its id, or no row where somebody has claimed that tick before.
+    """Insert a queued sweep; returns its id, or no row where there is nothing to claim.
 
-    The unique (policy, tick) makes a second beat, a redelivery and a retry harmless.
+    The unique (policy, tick) makes a second beat, a redelivery and a retry harmless. A tick is not claimed while an
+    earlier one of its policy is open, as a held one: the next after its end covers all that were missed.
+    """
+    columns: dict[str, ColumnElement[Any]] = {
+        "policy": literal(cutoff.policy.value),
+        "tick": literal(tick, Instant),
+        "as_of": literal(as_of, Instant),
+        "cutoff": literal(cutoff.at, Instant),
+        "actor": literal(actor),
+        "reason": literal(reason),
+        "fingerprint": literal(fingerprint, Text),
+    }
+    row = select(*columns.values())
+    if tick is not None:
+        ticks = (Sweep.policy == cutoff.policy.value, Sweep.tick.is_not(None), Sweep.ended_at.is_(None))
+        row = row.where(not_(exists().where(*ticks)))
+    claimed = insert(Sweep).from_select(list(columns), row)
+    return claimed.on_conflict_do_nothing(index_elements=["policy", "tick"]).returning(Sweep.id)
+
+
+def start_sweep(sweep_id: int, *, due: int, allowed: int | None, seen: str) -> ReturningUpdate[int]:
+    """Move a sweep to running that was queued or held, as `seen`; returns its id, or no row where it has moved on.
+
+    Args:
+        sweep_id: which.
+        due: accounts that are due now.
+        allowed: most that it may touch in all; None where its plan says who.
+        seen: its status when its gates let it pass.
     """
     return (
-        insert(Sweep)
-        .values(policy=cutoff.policy, tick=tick, as_of=as_of, cutoff=cutoff.at, actor=actor, reason=reason)
-        .on_conflict_do_nothing(index_elements=["policy", "tick"])
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.status == seen)
+        .values(
+            status=SweepStatus.RUNNING,
+            due=Sweep.accounts + due,
+            allowed=allowed,
+            held_at=None,
+            held_for=[],
+            started_at=func.coalesce(Sweep.started_at, func.now()),
+            heard_at=func.now(),
+        )
         .returning(Sweep.id)
     )
 
 
-def start_sweep(sweep_id: int, *, due: int | None) -> ReturningUpdate[int]:
-    """Move a queued sweep to running; returns its id, or no row where it has started before."""
+def requeue_sweep(sweep_id: int) -> ReturningUpdate[int]:
+    """Let a running sweep pass its gates again; returns its id, or no row where it is not running."""
     return (
         update(Sweep)
-        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.QUEUED)
-        .values(status=SweepStatus.RUNNING, due=due, started_at=func.now(), heard_at=func.now())
+        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.RUNNING)
+        .values(status=SweepStatus.QUEUED, heard_at=func.now())
         .returning(Sweep.id)
     )
+
+
+def mark_canary(sweep_id: int) -> Update:
+    """Write down that the first, small batch of a purge was verified."""
+    return update(Sweep).where(Sweep.id == sweep_id).values(canary_at=func.now())
 
 
 def end_sweep(sweep_id: int) -> ReturningUpdate[int]:
@@ -87,10 +146,19 @@ def reset_attempts(sweep_id: int) -> Update:
 
 
 def count_batch(sweep_id: int, accounts: int) -> ReturningUpdate[int]:
-    """Count a batch of a running sweep and lock the sweep until the commit; no row where it may not go on."""
+    """Count a batch of a running sweep and lock the sweep until the commit; no row where it may not go on.
+
+    It may not while its policy is paused, nor beyond what its ceilings allow.
+    """
+    paused = exists().where(Pause.policy == Sweep.policy)
     return (
         update(Sweep)
-        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.RUNNING)
+        .where(
+            Sweep.id == sweep_id,
+            Sweep.status == SweepStatus.RUNNING,
+            or_(Sweep.allowed.is_(None), Sweep.accounts + accounts <= Sweep.allowed),
+            not_(paused),
+        )
         .values(accounts=Sweep.accounts + accounts, batches=Sweep.batches + 1, heard_at=func.clock_timestamp())
         .returning(Sweep.id)
     )

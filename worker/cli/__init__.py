@@ -11,10 +11,11 @@ import click
 
 from models.errors import RetentionError
 from worker.exits import exit_code
+from worker.logs import configure_logs
 
 __all__ = ["cli", "main"]
 
-# Command → file, in the order of the help; a file is imported when its command is used.
+# Command → file, and what it is called there unless `command`; in the order of the help, imported when used.
 COMMANDS = {
     "up": "up",
     "migrate": "migrate",
@@ -24,6 +25,11 @@ COMMANDS = {
     "explain": "explain",
     "status": "status",
     "sweeps": "sweeps",
+    "approve": "control:approve",
+    "reject": "control:reject",
+    "pause": "control:pause",
+    "resume": "control:resume",
+    "quarantine": "quarantine",
     "hold": "hold",
     "account": "account",
     "log": "log",
@@ -39,6 +45,11 @@ SUMMARIES = {
     "explain": "Say why an account was, or was not, touched.",
     "status": "Show what is due, how late, and who is at work.",
     "sweeps": "List sweeps, newest first.",
+    "approve": "Release a held sweep to act on its plan.",
+    "reject": "End a held sweep.",
+    "pause": "Stop a policy at once.",
+    "resume": "Let a paused policy go on.",
+    "quarantine": "Accounts that failed and were set aside.",
     "hold": "Keep the worker away from an account.",
     "account": "Withdraw, reactivate, recover, register: what people do.",
     "log": "Read the log of actions.",
@@ -58,7 +69,9 @@ class LateCommands(click.Group):
         """Return a command, imported now; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"worker.cli.{COMMANDS[cmd_name]}").command
+        configure_logs("ERROR")  # what a command does, it says itself
+        file, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"worker.cli.{file}"), name or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -9,7 +9,20 @@ import click
 from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
 from sqlalchemy import table as lightweight_table
 
-from models import Account, Action, Heartbeat, JobSeeking, Receipt, Sweep
+from models import (
+    Account,
+    Action,
+    ChainHead,
+    Decision,
+    Forecast,
+    Heartbeat,
+    JobSeeking,
+    Pause,
+    PlannedAccount,
+    Quarantine,
+    Receipt,
+    Sweep,
+)
 from models.errors import InvalidConfiguration, RetentionError, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
@@ -114,7 +127,7 @@ def _catalog(engine: Engine) -> str:
 
 def _log(engine: Engine) -> str:
     """Ask whether the triggers are there and enabled that refuse changes."""
-    names = [Action.__tablename__, Receipt.__tablename__]
+    names = [Action.__tablename__, Receipt.__tablename__, Decision.__tablename__]
     with transaction(engine) as connection:
         guarded = connection.scalars(
             select(PG_CLASS.c.relname)
@@ -127,7 +140,7 @@ def _log(engine: Engine) -> str:
         ).all()
     if open_tables := sorted(set(names) - set(guarded)):
         raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
-    return "actions and receipts refuse UPDATE, DELETE and TRUNCATE"
+    return "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE"
 
 
 def _rights(engine: Engine) -> str:
@@ -136,6 +149,10 @@ def _rights(engine: Engine) -> str:
     needed[JobSeeking.__tablename__] = ["SELECT", "UPDATE", "DELETE"]  # UPDATE is what locking a row asks for
     needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Action, Receipt)}
     needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat)}
+    needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Decision, Forecast)}
+    needed |= {each.__tablename__: ["SELECT", "INSERT", "DELETE"] for each in (Pause, PlannedAccount)}
+    needed[ChainHead.__tablename__] = ["SELECT", "UPDATE"]
+    needed[Quarantine.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
     with transaction(engine) as connection:
         role = connection.scalar(select(func.current_user()))
         missing = [

@@ -9,19 +9,21 @@ import click
 from models import PolicyName, SweepStatus
 from models.errors import Unavailable
 from tasks.base import MINUTELY, RetentionApp
+from tasks.drain import send_drains
 from tasks.run import ALL, request_sweeps
-from tasks.sweep import send_drains, sweep
+from tasks.sweep import sweep
 from worker.app import create_app
 from worker.broker import check_broker, publishing, workers
 from worker.cli.options import actor_and_reason, as_json
 from worker.cli.output import error_console, print_json, show
 from worker.cli.progress import SweepProgress
-from worker.cli.sweeps import read_sweeps, sweep_table
+from worker.cli.sweeps import held_lines, read_sweeps, sweep_table
 from worker.deployment import Deployment, deployment
 
 POLL_SECONDS = 0.3
 # Longer than a batch takes, and short enough for a script that forgot to start a worker.
 QUIET_SECONDS = 60
+EXITS = {SweepStatus.FAILED: 6, SweepStatus.HELD: 3, SweepStatus.REJECTED: 3}
 
 
 @click.command(epilog='Example: retention run purge --wait --actor mori --reason "after the import of 1 May"')
@@ -30,7 +32,10 @@ QUIET_SECONDS = 60
 @actor_and_reason
 @as_json
 def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) -> int:
-    """Trigger a sweep of POLICY as of now; a worker carries it out."""
+    """Trigger a sweep of POLICY as of now; a worker carries it out.
+
+    With --wait, returns when it has ended or is held by a gate (exit 3).
+    """
     here = deployment()
     app = create_app(here.settings, here.addresses)
     check_broker(app)
@@ -44,10 +49,10 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
     if as_json:
         print_json({"sweeps": sweeps})
     else:
-        show(sweep_table(None, sweeps))
+        show(sweep_table(None, sweeps), *held_lines(sweeps))
         if not wait:
             show("", "A worker takes it from here; look with `retention sweeps`.")
-    return 1 if any(each["status"] == SweepStatus.FAILED for each in sweeps) else 0
+    return max(EXITS.get(each["status"], 0) for each in sweeps)
 
 
 def _wait(app: RetentionApp, here: Deployment, ids: list[int]) -> None:
@@ -68,7 +73,7 @@ def _polled(app: RetentionApp, here: Deployment, ids: list[int]) -> Iterator[lis
     while True:
         sweeps = read_sweeps(here, ids=ids)
         yield sweeps
-        if all(each["ended_at"] for each in sweeps):
+        if all(each["ended_at"] or each["status"] == SweepStatus.HELD for each in sweeps):
             return
         if sweeps != last:
             last, patience_ends = sweeps, monotonic() + QUIET_SECONDS

@@ -9,13 +9,15 @@ from sqlalchemy import select
 from models import Heartbeat
 from models.errors import Unavailable
 from tasks.measure import lateness
+from tasks.statements.control import select_pauses
 from tasks.statements.due import count_anomalies, count_holds
+from tasks.statements.quarantine import count_set_aside
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import workers
 from worker.cli.options import as_json
 from worker.cli.output import error_console, print_json, rfc3339, show, table
-from worker.cli.sweeps import read_sweeps, sweep_table
+from worker.cli.sweeps import held_lines, read_sweeps, sweep_table
 from worker.deployment import Deployment, deployment
 from worker.exits import exit_code
 
@@ -49,6 +51,8 @@ def _read(here: Deployment) -> dict[str, Any]:
         late = [lateness(connection, here.policies, policy, now) for policy in here.policies]
         anomalies = {kind: accounts for kind, accounts in connection.execute(count_anomalies(now=now))}  # noqa: C416 - rows
         holds = connection.execute(count_holds()).scalar_one()
+        pauses = connection.execute(select_pauses()).all()
+        set_aside = {policy: accounts for policy, accounts in connection.execute(count_set_aside())}  # noqa: C416 - rows
         heard = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == "beat"))
     return {
         "at": rfc3339(now, here.zone),
@@ -62,8 +66,13 @@ def _read(here: Deployment) -> dict[str, Any]:
             for each in late
         },
         "sweeps": read_sweeps(here, unended=True),
+        "paused": {
+            each.policy: {"since": rfc3339(each.at, here.zone), "actor": each.actor, "reason": each.reason}
+            for each in pauses
+        },
         "anomalies": anomalies,
         "holds": holds,
+        "quarantine": set_aside,
         "beat": {
             "last_tick_at": rfc3339(heard, here.zone),
             "alive": heard is not None and (now - heard).total_seconds() < BEAT_SILENT_SECONDS,
@@ -75,12 +84,15 @@ def _show(document: dict[str, Any]) -> None:
     rows = ([name, *each.values()] for name, each in document["policies"].items())
     show(table(None, ("policy", "due", "overdue", "oldest due at", "next tick"), rows), "")
     if document["sweeps"]:
-        show(sweep_table("Under way", document["sweeps"]), "")
+        show(sweep_table("Under way", document["sweeps"]), *held_lines(document["sweeps"]), "")
     found = [f"{kind} {accounts:,}" for kind, accounts in document["anomalies"].items() if accounts]
     beat, workers = document["beat"], document["workers"]
     facts = {
         "anomalies": ", ".join(found) or "none",
         "holds": f"{document['holds']:,}",
+        "paused": "; ".join(f"{name} by {each['actor']}: {each['reason']}" for name, each in document["paused"].items())
+        or "no",
+        "quarantine": ", ".join(f"{name} {accounts:,}" for name, accounts in document["quarantine"].items()) or "none",
         "beat": ("alive" if beat["alive"] else "silent") + f", last heard {beat['last_tick_at'] or 'never'}",
         "workers": "unknown: the broker does not answer" if workers is None else ", ".join(workers) or "none",
     }

@@ -1,0 +1,148 @@
+"""Control: a gate holds a sweep; a person approves or rejects it, or it goes on when its reasons have gone."""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, Row, update
+
+from models import DecisionKind, Sweep, SweepStatus
+from models.errors import Refused
+from tasks import events
+from tasks.rules.cutoff import Cutoff
+from tasks.rules.gate import Gate, Stop
+from tasks.statements.control import (
+    delete_plan,
+    freeze_plan,
+    hold_sweep,
+    insert_decision,
+    lock_sweep,
+    reject_sweep,
+    release_sweep,
+    set_clock,
+)
+from tasks.transaction import transaction
+
+__all__ = ["WORKER", "approve", "free", "freeze", "hold", "reject", "void"]
+
+WORKER = "worker"
+FREEZE_PATIENCE = timedelta(seconds=50)
+
+log = structlog.get_logger()
+
+
+def hold(engine: Engine, sweep: Row[Any], cutoff: Cutoff, stops: list[Stop]) -> None:
+    """Hold a sweep, and where a person can release it, freeze its plan: who would be touched, and nobody else."""
+    reason = "; ".join(stop.detail for stop in stops)
+    with transaction(engine) as connection:
+        if connection.execute(hold_sweep(sweep.id, stops)).one_or_none() is None:
+            return
+        if sweep.status != SweepStatus.HELD:
+            held_for = [stop.document() for stop in stops]
+            _decide(connection, DecisionKind.HELD, sweep, WORKER, reason, held_for=held_for)
+    if sweep.status != SweepStatus.HELD:
+        # Why somebody paused is their own text, and is shown where operators look, not logged.
+        details = [stop.detail for stop in stops if stop.gate is not Gate.PAUSE]
+        gates = [stop.gate.value for stop in stops]
+        log.error(events.SWEEP_HELD, sweep=sweep.id, policy=sweep.policy, gates=gates, details=details)
+    if any(stop.needs_approval for stop in stops):
+        freeze(engine, sweep, cutoff)
+
+
+def freeze(engine: Engine, sweep: Row[Any], cutoff: Cutoff) -> None:
+    """Write down a held sweep's plan, once."""
+    with transaction(engine, statement=FREEZE_PATIENCE) as connection:
+        locked = connection.execute(lock_sweep(sweep.id)).one()
+        if locked.status != SweepStatus.HELD or locked.planned is not None:
+            return
+        connection.execute(delete_plan(sweep.id))
+        accounts, digest = connection.execute(freeze_plan(sweep.id, cutoff)).one()
+        frozen = update(Sweep).where(Sweep.id == sweep.id).values(planned=accounts, planned_digest=digest)
+        connection.execute(frozen)
+
+
+def void(engine: Engine, sweep: Row[Any]) -> None:
+    """Reject a sweep that was asked for as of an instant to come: the clock that said so has been put right."""
+    stop = Stop(Gate.CLOCK, f"it was asked for as of {sweep.as_of.isoformat()}, which is yet to come")
+    with transaction(engine) as connection:
+        connection.execute(hold_sweep(sweep.id, [stop]))
+        connection.execute(reject_sweep(sweep.id))
+        connection.execute(delete_plan(sweep.id))
+        _decide(connection, DecisionKind.REJECTED, sweep, WORKER, stop.detail)
+    log.warning(events.SWEEP_REJECTED, sweep=sweep.id)
+
+
+def free(engine: Engine, sweep: Row[Any]) -> None:
+    """Write down that a held sweep goes on, since its reasons have gone; unless approved, its plan is forgotten."""
+    with transaction(engine) as connection:
+        if sweep.approved_at is None and sweep.planned is not None:
+            connection.execute(delete_plan(sweep.id))
+            connection.execute(update(Sweep).where(Sweep.id == sweep.id).values(planned=None, planned_digest=None))
+        reason = "; ".join(stop["detail"] for stop in sweep.held_for)
+        _decide(connection, DecisionKind.FREED, sweep, WORKER, f"no longer so: {reason}")
+    log.warning(events.SWEEP_FREED, sweep=sweep.id, policy=sweep.policy)
+
+
+def approve(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:
+    """Release a held sweep to act on its frozen plan, and on nothing else.
+
+    Raises:
+        Refused: there is no such sweep, it is not held, nobody can release it but the end of its reasons, or the
+            one who asked for it by hand wants to approve it, too.
+    """
+    with transaction(engine) as connection:
+        held = _held(connection, sweep_id)
+        _require_approvable(held, actor)
+        if any(stop["gate"] == Gate.CLOCK for stop in held.held_for):
+            connection.execute(set_clock(back=True))
+        connection.execute(release_sweep(sweep_id))
+        plan = {
+            "cutoff": held.cutoff.isoformat(),
+            "fingerprint": held.fingerprint,
+            "accounts": held.planned,
+            "digest": held.planned_digest.hex(),
+            "held_for": held.held_for,
+        }
+        _decide(connection, DecisionKind.APPROVED, held, actor, reason, **plan)
+    log.warning(events.SWEEP_APPROVED, sweep=sweep_id, accounts=held.planned, digest=plan["digest"])
+
+
+def reject(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:
+    """End a held sweep; what is due is judged anew by the next one.
+
+    Raises:
+        Refused: there is no such sweep, or it is not held.
+    """
+    with transaction(engine) as connection:
+        held = _held(connection, sweep_id)
+        connection.execute(reject_sweep(sweep_id))
+        connection.execute(delete_plan(sweep_id))
+        _decide(connection, DecisionKind.REJECTED, held, actor, reason)
+    log.warning(events.SWEEP_REJECTED, sweep=sweep_id)
+
+
+def _held(connection: Connection, sweep_id: int) -> Row[Any]:
+    found = connection.execute(lock_sweep(sweep_id)).one_or_none()
+    if found is None:
+        raise Refused(f"there is no sweep {sweep_id}")
+    if found.status != SweepStatus.HELD:
+        raise Refused(f"sweep {sweep_id} is not held, it is {found.status}")
+    return found
+
+
+def _require_approvable(held: Row[Any], actor: str) -> None:
+    if not any(stop["needs_approval"] for stop in held.held_for):
+        details = "; ".join(stop["detail"] for stop in held.held_for)
+        raise Refused(f"sweep {held.id} goes on by itself when its reason has gone: {details}")
+    if held.planned is None:
+        raise Refused(f"the plan of sweep {held.id} is not written down yet; try again in a minute")
+    if held.tick is None and actor.strip().casefold() == held.actor.strip().casefold():
+        raise Refused(f"{actor} asked for sweep {held.id}; somebody else has to approve it")
+
+
+def _decide(
+    connection: Connection, kind: DecisionKind, sweep: Row[Any], actor: str, reason: str, **details: Any
+) -> None:
+    connection.execute(
+        insert_decision(kind, policy=sweep.policy, sweep_id=sweep.id, actor=actor, reason=reason, **details)
+    )

@@ -1,0 +1,165 @@
+"""A drain: batch after batch of one sweep, for a while; then the sweep has ended, or another drain goes on."""
+
+from time import monotonic
+from typing import Any
+
+import structlog
+from celery import shared_task
+from sqlalchemy import Row, func
+
+from models import PolicyName, SweepStatus
+from models.errors import BatchRefusedError, RetentionError, SweepStoppedError, Unavailable
+from tasks import events
+from tasks.base import MINUTELY, RETRYING, RetentionTask
+from tasks.batch import Batch, run_batch
+from tasks.gates import stopped_since
+from tasks.open_sweep import open_sweep
+from tasks.quarantine import note_failure
+from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
+from tasks.rules.cutoff import Cutoff
+from tasks.statements.due import oldest_due
+from tasks.statements.sweeps import count_attempt, end_sweep, mark_canary, requeue_sweep, reset_attempts
+from tasks.transaction import transaction
+
+__all__ = ["drain", "send_drains"]
+
+MOST_ATTEMPTS = 5
+
+log = structlog.get_logger()
+
+
+def send_drains(sweep_id: int, drains: int) -> None:
+    """Wake every lane of a running sweep; one that is awake already notices and lets the message go."""
+    for lane in range(drains):
+        drain.apply_async((sweep_id, lane), **MINUTELY)
+
+
+@shared_task(bind=True, base=RetentionTask, name="retention.drain", **RETRYING)
+def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
+    """Run batches until nothing due can be claimed or the time is up; then end the sweep, or go on later."""
+    current, cutoff = open_sweep(self.runtime, sweep_id)
+    if current.status != SweepStatus.RUNNING:
+        return
+    if stopped_since(self.runtime, cutoff):
+        _pass_gates_again(self, sweep_id)
+        return
+    try:
+        unfinished = _run_batches(self, current, cutoff, lane)
+    except SweepStoppedError:
+        _pass_gates_again(self, sweep_id)
+    except Unavailable as error:
+        log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error))
+        raise
+    except BatchRefusedError as error:
+        # It may have been one moment's doing, as a row that came in between; the account is tried again.
+        log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error), accounts=error.account_ids)
+        drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
+    except Exception as error:
+        if _count_attempt(self, sweep_id, error) == SweepStatus.RUNNING:
+            drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
+        raise
+    else:
+        if unfinished:
+            drain.apply_async((sweep_id, lane), **MINUTELY)
+
+
+def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: int) -> bool:
+    """Run batches; returns whether this lane has to go on in another task.
+
+    Raises:
+        BatchRefusedError: of one account alone, which is to be tried again.
+    """
+    runtime = task.runtime
+    policy = runtime.policies[cutoff.policy]
+    is_canary = cutoff.policy == PolicyName.PURGE and current.canary_at is None
+    if is_canary and lane:
+        return False
+    limit = min(runtime.limits.canary_accounts if is_canary else FIRST_ACCOUNTS, runtime.batch_accounts)
+    time_is_up = monotonic() + runtime.drain_seconds
+    while monotonic() < time_is_up:
+        began = monotonic()
+        try:
+            batch = run_batch(runtime.engine, policy, cutoff, sweep_id=current.id, lane=lane, limit=limit)
+        except BatchRefusedError as error:
+            _isolate(task, cutoff, current.id, error)
+            limit = max(1, len(error.account_ids) // 2)
+            continue
+        if batch is None:
+            return False
+        if not batch.claimed:
+            _end_if_nothing_is_due(task, cutoff, current.id)
+            return False
+        seconds = monotonic() - began
+        _tell(task, current, lane, batch, seconds)
+        if is_canary and batch.accounts:
+            is_canary = False
+            _verify_canary(task, current.id)
+        limit = next_accounts(limit, seconds, most=runtime.batch_accounts)
+    return True
+
+
+def _tell(task: RetentionTask, current: Row[Any], lane: int, batch: Batch, seconds: float) -> None:
+    if current.attempts:
+        with transaction(task.runtime.engine) as connection:
+            connection.execute(reset_attempts(current.id))
+    log.info(
+        events.BATCH_COMMITTED,
+        sweep=current.id,
+        lane=lane,
+        policy=current.policy,
+        accounts=batch.accounts,
+        receipt=batch.receipt_id,
+        seconds=round(seconds, 3),
+    )
+
+
+def _isolate(task: RetentionTask, cutoff: Cutoff, sweep_id: int, error: BatchRefusedError) -> None:
+    """Let a refused batch be split; of one account alone, count the failure until it is set aside.
+
+    Raises:
+        BatchRefusedError: the account is to be tried again.
+    """
+    if len(error.account_ids) > 1:
+        log.warning(events.BATCH_SPLIT, sweep=sweep_id, accounts=len(error.account_ids), failure=str(error))
+        return
+    (account_id,) = error.account_ids
+    if not note_failure(task.runtime.engine, account_id, cutoff.policy, sweep_id=sweep_id, failure=str(error)):
+        raise error
+
+
+def _verify_canary(task: RetentionTask, sweep_id: int) -> None:
+    """Let the other lanes start when the first, small batch has done what it should, and nothing else."""
+    with transaction(task.runtime.engine) as connection:
+        connection.execute(mark_canary(sweep_id))
+    log.info(events.CANARY_VERIFIED, sweep=sweep_id)
+    send_drains(sweep_id, task.runtime.drains)
+
+
+def _end_if_nothing_is_due(task: RetentionTask, cutoff: Cutoff, sweep_id: int) -> None:
+    """End the sweep if a plain look says so: an empty claim may only mean that others hold the last rows."""
+    with transaction(task.runtime.engine) as connection:
+        if connection.scalar(oldest_due(cutoff, now=func.now())) is not None:
+            return
+        ended = connection.execute(end_sweep(sweep_id)).scalar_one_or_none()
+    if ended is not None:
+        log.info(events.SWEEP_DONE, sweep=sweep_id, policy=cutoff.policy)
+
+
+def _pass_gates_again(task: RetentionTask, sweep_id: int) -> None:
+    """Let the gates say why the sweep may not go on, or that it may."""
+    with transaction(task.runtime.engine) as connection:
+        queued = connection.execute(requeue_sweep(sweep_id)).one_or_none()
+    if queued is not None:
+        task.app.send_task("retention.sweep", (sweep_id,), **MINUTELY)
+
+
+def _count_attempt(task: RetentionTask, sweep_id: int, error: Exception) -> str | None:
+    """Count a failure against a sweep; returns its status, None where it had ended before."""
+    # An error of ours names codes and objects; the text of any other may quote data.
+    failure = str(error) if isinstance(error, RetentionError) else type(error).__name__
+    with transaction(task.runtime.engine) as connection:
+        status = connection.execute(count_attempt(sweep_id, failure=failure, most=MOST_ATTEMPTS)).scalar_one_or_none()
+    log.error(events.BATCH_FAILED, sweep=sweep_id, failure=failure)
+    if status == SweepStatus.FAILED:
+        log.error(events.SWEEP_FAILED, sweep=sweep_id, failure=failure, attempts=MOST_ATTEMPTS)
+    return status

@@ -1,0 +1,123 @@
+"""The gates: everything that has to be right before a sweep may act, each judged alone."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func
+
+from models import Policy
+from models.errors import InvalidConfiguration
+from tasks.base import Runtime
+from tasks.catalog import catalog_faults
+from tasks.pauses import pause_stops
+from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts
+from tasks.rules.clocks import clock_stops, goes_on
+from tasks.rules.cutoff import Cutoff
+from tasks.rules.gate import Gate, Stop
+from tasks.rules.policy_change import change_stops, other_worker_stops
+from tasks.statements.control import (
+    select_clock,
+    select_expected,
+    select_last_judged,
+    set_clock,
+)
+from tasks.statements.due import count_accounts, count_due, due_since
+from tasks.transaction import transaction
+
+__all__ = ["Verdict", "comes_from_the_future", "judge", "stopped_since", "trust_clock"]
+
+SAMPLE_ACCOUNTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gates say of one sweep.
+
+    Attributes:
+        stops: why it may not go on; empty where it may.
+        due: accounts due, counted up to the ceilings.
+        allowed: most that it may touch; None where its frozen plan says who.
+    """
+
+    stops: list[Stop]
+    due: int
+    allowed: int | None
+
+
+def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
+    """Return what the gates say of a sweep now."""
+    policy = runtime.policies[cutoff.policy]
+    broker = runtime.broker_clock()
+    with transaction(runtime.engine) as connection:
+        stops = [
+            *pause_stops(connection, policy.name),
+            *_clock(runtime, connection, broker),
+            *_catalog(runtime, connection),
+            *other_worker_stops(policy, sweep.fingerprint),
+        ]
+        if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
+            return Verdict(stops, connection.execute(count_due(cutoff, now=func.now())).scalar_one(), None)
+        stops += _policy_change(connection, policy, sweep, cutoff)
+        allowed = _allowances(runtime, connection, policy, sweep)
+        due = connection.execute(count_due(cutoff, now=func.now(), most=max(allowed.values()) + 1)).scalar_one()
+    stops += ceiling_stops(allowed, accounts=sweep.accounts + due)
+    return Verdict(stops, due, min(allowed.values()))
+
+
+def stopped_since(runtime: Runtime, cutoff: Cutoff) -> bool:
+    """Say whether a gate that is quickly asked would stop a sweep that is under way."""
+    broker = runtime.broker_clock()
+    with transaction(runtime.engine) as connection:
+        return bool(pause_stops(connection, cutoff.policy) or _clock(runtime, connection, broker))
+
+
+def comes_from_the_future(runtime: Runtime, as_of: datetime) -> bool:
+    """Say whether a sweep was asked for by a clock that was ahead, and has been put right since."""
+    with transaction(runtime.engine) as connection:
+        now, _ = connection.execute(select_clock()).one()
+    return as_of > now + timedelta(seconds=runtime.limits.skew_seconds)
+
+
+def trust_clock(runtime: Runtime) -> datetime:
+    """Return the database's clock, and remember it as the latest instant seen where time has gone on as it does."""
+    with transaction(runtime.engine) as connection:
+        now, trusted = connection.execute(select_clock()).one()
+        if trusted is None or goes_on(runtime.limits, now=now, trusted=trusted):
+            connection.execute(set_clock(now))
+    return now
+
+
+def _clock(runtime: Runtime, connection: Connection, broker: datetime) -> list[Stop]:
+    now, trusted = connection.execute(select_clock()).one()
+    others = {"this worker": datetime.now(UTC), "the broker": broker}
+    return clock_stops(runtime.limits, now=now, others=others, trusted=trusted)
+
+
+def _catalog(runtime: Runtime, connection: Connection) -> list[Stop]:
+    faults = catalog_faults(connection)
+    try:
+        runtime.check_schema()
+    except InvalidConfiguration as error:
+        faults.append(str(error))
+    return [Stop(Gate.CATALOG, fault) for fault in faults]
+
+
+def _policy_change(connection: Connection, policy: Policy, sweep: Row[Any], cutoff: Cutoff) -> list[Stop]:
+    before = connection.scalar(select_last_judged(policy.name, before=sweep.id))
+    if before is None or before == policy.fingerprint:
+        return []
+    was = policy.as_before(before)
+    if was is None:
+        return change_stops(policy, before, newly_due=None, sample=[])
+    since = Cutoff(policy.name, was.cutoff(sweep.as_of), cutoff.purge_at)
+    newly_due = connection.execute(count_due(cutoff, now=func.now(), since=since)).scalar_one()
+    sample = connection.execute(due_since(cutoff, since, now=func.now()).limit(SAMPLE_ACCOUNTS))
+    return change_stops(policy, before, newly_due=newly_due, sample=[row.account_id for row in sample])
+
+
+def _allowances(runtime: Runtime, connection: Connection, policy: Policy, sweep: Row[Any]) -> dict[str, int]:
+    expected = connection.scalar(select_expected(policy.name, zone=policy.zone.key, as_of=sweep.as_of, before=sweep.id))
+    counted = connection.execute(count_accounts(most=enough_accounts(runtime.limits))).scalar_one()
+    # What it has deleted itself already was there when it began.
+    return allowances(runtime.limits, all_accounts=counted + sweep.accounts, expected=expected)

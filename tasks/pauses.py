@@ -1,0 +1,65 @@
+"""Pauses: a person stops a policy at once, and lets it go on."""
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from models import DecisionKind, PolicyName, SweepStatus
+from models.errors import Refused
+from tasks import events
+from tasks.rules.gate import Gate, Stop
+from tasks.statements.control import (
+    delete_pause,
+    hold_running,
+    insert_decision,
+    insert_pause,
+    select_pauses,
+)
+from tasks.statements.sweeps import select_sweeps
+from tasks.transaction import transaction
+
+__all__ = ["pause", "pause_stops", "resume"]
+
+log = structlog.get_logger()
+
+
+def pause(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> None:
+    """Stop a policy; once this has returned, none of its batches commits.
+
+    Raises:
+        Refused: it is paused already.
+        Unavailable: a batch under way took too long to wait for; it may commit, and no other will.
+    """
+    with transaction(engine) as connection:
+        if connection.execute(insert_pause(policy, actor=actor, reason=reason)).one_or_none() is None:
+            raise Refused(f"{policy} is paused already; `retention status` says by whom and why")
+        connection.execute(insert_decision(DecisionKind.PAUSED, policy=policy, actor=actor, reason=reason))
+    # In force for every batch that has still to be counted; those counted already are waited for by this.
+    with transaction(engine) as connection:
+        connection.execute(hold_running(policy, _stop(actor=actor, reason=reason)))
+    log.warning(events.POLICY_PAUSED, policy=policy)
+
+
+def resume(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> list[int]:
+    """End a policy's pause; returns the held sweeps to wake, which their gates judge anew.
+
+    Raises:
+        Refused: it is not paused.
+    """
+    with transaction(engine) as connection:
+        if connection.execute(delete_pause(policy)).one_or_none() is None:
+            raise Refused(f"{policy} is not paused")
+        connection.execute(insert_decision(DecisionKind.RESUMED, policy=policy, actor=actor, reason=reason))
+        open_sweeps = connection.execute(select_sweeps(unended=True)).all()
+    log.warning(events.POLICY_RESUMED, policy=policy)
+    return [each.id for each in open_sweeps if each.policy == policy and each.status == SweepStatus.HELD]
+
+
+def pause_stops(connection: Connection, name: PolicyName) -> list[Stop]:
+    """Return the stop of a policy where it is paused."""
+    pauses = connection.execute(select_pauses()).all()
+    return [_stop(actor=each.actor, reason=each.reason) for each in pauses if each.policy == name]
+
+
+def _stop(*, actor: str, reason: str) -> Stop:
+    detail = f"paused by {actor}: {reason}; resume it with `retention resume`"
+    return Stop(Gate.PAUSE, detail, numbers={"actor": actor, "reason": reason})

@@ -1,0 +1,52 @@
+"""Ceiling: the most that one sweep may touch before a person has looked."""
+
+from collections.abc import Mapping
+
+from tasks.rules.gate import Gate, Limits, Stop
+
+__all__ = ["allowances", "ceiling_stops", "enough_accounts"]
+
+WHAT = {
+    "accounts": "the absolute ceiling",
+    "share": "the ceiling as a share of all accounts",
+    "forecast": "the ceiling as a multiple of what was forecast",
+}
+
+
+def allowances(limits: Limits, *, all_accounts: int, expected: int | None) -> dict[str, int]:
+    """Return how many accounts each ceiling allows; each is judged alone.
+
+    Args:
+        limits: the settings.
+        all_accounts: in the database; counting may stop at `enough_accounts`.
+        expected: accounts that were forecast for the time since the last sweep; None where nobody could know.
+    """
+    allowed = {"accounts": limits.accounts, "share": _at_least(limits.floor, limits.share, all_accounts)}
+    if expected is not None:
+        allowed["forecast"] = _at_least(limits.floor, limits.forecast, expected)
+    return allowed
+
+
+def enough_accounts(limits: Limits) -> int:
+    """Return how many accounts to count at most: with more, the absolute ceiling is the lower one."""
+    return 0 if not limits.share else round(limits.accounts / limits.share) + 1
+
+
+def ceiling_stops(allowed: Mapping[str, int], *, accounts: int) -> list[Stop]:
+    """Return a stop for each ceiling that `accounts` are more than; counting them may stop right above the highest."""
+    counted = f"at least {accounts:,}" if accounts > max(allowed.values()) else f"{accounts:,}"
+    return [
+        Stop(
+            Gate.CEILING,
+            f"{counted} accounts would be touched, and {WHAT[name]} allows {most:,}; see whether their dates are right, "
+            "then approve or reject",
+            needs_approval=True,
+            numbers={"ceiling": name, "allowed": most, "accounts": accounts},
+        )
+        for name, most in allowed.items()
+        if accounts > most
+    ]
+
+
+def _at_least(floor: int, factor: float, of: int) -> int:
+    return max(floor, int(factor * of)) if factor else 0

@@ -1,0 +1,211 @@
+"""Control: pauses, holding and freeing sweeps, frozen plans, decisions, what was expected."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Delete,
+    Insert,
+    Select,
+    Text,
+    Update,
+    and_,
+    cast,
+    delete,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy import exists as there_is
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
+
+from models import (
+    Decision,
+    DecisionKind,
+    Forecast,
+    Heartbeat,
+    Pause,
+    PlannedAccount,
+    PolicyName,
+    Sweep,
+    SweepStatus,
+)
+from tasks.rules.cutoff import Cutoff
+from tasks.rules.gate import Stop
+from tasks.statements.due import due
+
+__all__ = [
+    "CLOCK",
+    "delete_pause",
+    "delete_plan",
+    "freeze_plan",
+    "hold_running",
+    "hold_sweep",
+    "insert_decision",
+    "insert_forecast",
+    "insert_pause",
+    "lock_sweep",
+    "reject_sweep",
+    "release_sweep",
+    "select_clock",
+    "select_expected",
+    "select_forecast_made",
+    "select_last_judged",
+    "select_pauses",
+    "set_clock",
+]
+
+CLOCK = "clock"
+UNENDED = (SweepStatus.QUEUED.value, SweepStatus.HELD.value, SweepStatus.RUNNING.value)
+GOING = (SweepStatus.QUEUED.value, SweepStatus.RUNNING.value)
+
+
+def select_pauses() -> Select[Any]:
+    """Select all pauses: rows (policy, at, actor, reason)."""
+    return select(*Pause.__table__.columns).order_by(Pause.policy)
+
+
+def insert_pause(policy: PolicyName, *, actor: str, reason: str) -> ReturningInsert[str]:
+    """Pause a policy; returns its name, or no row where it is paused already."""
+    row = {"policy": policy.value, "at": func.now(), "actor": actor, "reason": reason}
+    return insert(Pause).values(row).on_conflict_do_nothing().returning(Pause.policy)
+
+
+def delete_pause(policy: PolicyName) -> ReturningDelete[str]:
+    """End a policy's pause; returns its name, or no row where it is not paused."""
+    return delete(Pause).where(Pause.policy == policy.value).returning(Pause.policy)
+
+
+def lock_sweep(sweep_id: int) -> Select[Any]:
+    """Lock one sweep: its row or none."""
+    return select(*Sweep.__table__.columns).where(Sweep.id == sweep_id).with_for_update()
+
+
+def hold_running(policy: PolicyName, stop: Stop) -> ReturningUpdate[int]:
+    """Hold every sweep of a policy that could act; from the commit on, none of their batches commits."""
+    return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING))
+
+
+def hold_sweep(sweep_id: int, stops: list[Stop]) -> ReturningUpdate[int]:
+    """Hold one sweep, or say anew why it is held; returns its id, or no row where it has ended."""
+    return _held(stops, Sweep.id == sweep_id, Sweep.status.in_(UNENDED))
+
+
+def _held(stops: list[Stop], *which: Any) -> ReturningUpdate[int]:
+    return (
+        update(Sweep)
+        .where(*which)
+        .values(
+            status=SweepStatus.HELD,
+            held_at=func.coalesce(Sweep.held_at, func.now()),
+            held_for=[stop.document() for stop in stops],
+            heard_at=func.now(),
+        )
+        .returning(Sweep.id)
+    )
+
+
+def release_sweep(sweep_id: int) -> Update:
+    """Let a held sweep act on its plan, and on nothing else, once its other gates let it pass."""
+    values: dict[str, Any] = {"status": SweepStatus.QUEUED, "held_at": None, "held_for": [], "approved_at": func.now()}
+    return update(Sweep).where(Sweep.id == sweep_id, Sweep.status == SweepStatus.HELD).values(values)
+
+
+def reject_sweep(sweep_id: int) -> ReturningUpdate[int]:
+    """End a held sweep without another act; returns its id, or no row where it is not held."""
+    return (
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.status == SweepStatus.HELD)
+        .values(status=SweepStatus.REJECTED, ended_at=func.now(), held_at=None)
+        .returning(Sweep.id)
+    )
+
+
+def freeze_plan(sweep_id: int, cutoff: Cutoff) -> Select[int, bytes]:
+    """Write down who is due now; one row (accounts, digest of their numbers).
+
+    What becomes due later, as by another mistake at the same cutoff, is not in it.
+    """
+    rows = due(cutoff, now=func.now()).subquery("rows")
+    frozen = (
+        insert(PlannedAccount)
+        .from_select(["sweep_id", "account_id"], select(literal(sweep_id, BigInteger), rows.c.account_id))
+        .returning(PlannedAccount.account_id)
+        .cte("frozen")
+    )
+    listed = func.string_agg(cast(frozen.c.account_id, Text), aggregate_order_by(literal(","), frozen.c.account_id))
+    return select(func.count(), func.sha256(func.convert_to(func.coalesce(listed, ""), "UTF8"))).select_from(frozen)
+
+
+def delete_plan(sweep_id: int) -> Delete:
+    """Forget a plan: its sweep has ended, or it is frozen anew."""
+    return delete(PlannedAccount).where(PlannedAccount.sweep_id == sweep_id)
+
+
+def insert_decision(
+    kind: DecisionKind, *, policy: str, actor: str, reason: str, sweep_id: int | None = None, **details: Any
+) -> Insert:
+    """Write down a decision."""
+    row = {"at": func.clock_timestamp(), "kind": kind, "policy": policy, "sweep_id": sweep_id}
+    return insert(Decision).values(**row, actor=actor, reason=reason, details=details)
+
+
+def select_last_judged(policy: PolicyName, *, before: int) -> Select[str | None]:
+    """Select the fingerprint of the last sweep before `before` that its gates let pass: one row or none."""
+    passed = (Sweep.policy == policy.value, Sweep.started_at.is_not(None), Sweep.fingerprint.is_not(None))
+    return select(Sweep.fingerprint).where(*passed, Sweep.id < before).order_by(Sweep.id.desc()).limit(1)
+
+
+def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: int) -> Select[int | None]:
+    """Select how many accounts were forecast for the days since the last sweep that was done: one row, one number.
+
+    NULL where there was no such sweep, or no forecast had been made before the day of `as_of`: then nobody could
+    know. Of several forecasts of a day, the last one made before it counts.
+    """
+    day = func.date(func.timezone(zone, as_of))
+    done = (Sweep.policy == policy.value, Sweep.status == SweepStatus.DONE, Sweep.fingerprint.is_not(None))
+    last = select(func.max(Sweep.as_of)).where(*done, Sweep.id < before).scalar_subquery()
+    known = there_is().where(Forecast.policy == policy.value, Forecast.made_on < day)
+    days = (
+        select(Forecast.accounts)
+        .distinct(Forecast.day)
+        .where(
+            Forecast.policy == policy.value,
+            Forecast.made_on < Forecast.day,
+            Forecast.day > func.date(func.timezone(zone, last)),
+            Forecast.day <= day,
+        )
+        .order_by(Forecast.day, Forecast.made_on.desc())
+        .subquery()
+    )
+    expected = cast(func.coalesce(func.sum(days.c.accounts), 0), BigInteger)
+    return select(select(expected).scalar_subquery()).where(and_(known, last.is_not(None)))
+
+
+def select_forecast_made(policy: PolicyName, made_on: date) -> Select[date]:
+    """Ask whether a day's forecasts were made: one row or none."""
+    return select(Forecast.day).where(Forecast.policy == policy.value, Forecast.made_on == made_on).limit(1)
+
+
+def insert_forecast(policy: PolicyName, *, day: date, made_on: date, accounts: int) -> Insert:
+    """Write down what is expected of a day; the first forecast made on a day stays."""
+    row = {"policy": policy.value, "day": day, "made_on": made_on, "accounts": accounts}
+    return insert(Forecast).values(row).on_conflict_do_nothing()
+
+
+def select_clock() -> Select[datetime, datetime | None]:
+    """Read the database's clock, and the latest instant at which it was trusted: one row."""
+    trusted = select(Heartbeat.at).where(Heartbeat.source == CLOCK).scalar_subquery()
+    return select(func.clock_timestamp(), trusted)
+
+
+def set_clock(at: datetime | None = None, *, back: bool = False) -> Insert:
+    """Trust the clock up to `at`, by default now; back in time only where a person has decided so."""
+    seen = insert(Heartbeat).values(source=CLOCK, at=at or func.clock_timestamp())
+    later = or_(literal(back), not_(Heartbeat.at >= seen.excluded.at))
+    return seen.on_conflict_do_update(index_elements=["source"], set_={"at": seen.excluded.at}, where=later)
