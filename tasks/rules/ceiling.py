@@ -38,8 +38,8 @@ def ceiling_stops(allowed: Mapping[str, int], *, accounts: int) -> list[Stop]:
     return [
         Stop(
             Gate.CEILING,
-            f"{counted} accounts would be touched, and {WHAT[name]} allows {most:,}; see whether their dates are right, "
-            "then approve or reject",
+            f"{counted} accounts would be touched, and {WHAT[name]} allows {most:,}; "
+            "see whether their dates are right, then approve or reject",
             needs_approval=True,
             numbers={"ceiling": name, "allowed": most, "accounts": accounts},
         )
