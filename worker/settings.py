@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     ceiling_floor: int = Field(
         100, ge=0, description="accounts that share and forecast allow in any case, unless they are 0"
     )
-    clock_skew_seconds: float = Field(60, gt=0, le=3600, description="by how much two clocks may differ")
+    clock_skew_seconds: float = Field(60, gt=0, le=1e10, description="by how much two clocks may differ")
     clock_gap_days: int = Field(
         7, ge=1, le=3650, description="after how many days without a dispatch a person has to say that time is right"
     )
