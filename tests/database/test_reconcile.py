@@ -1,86 +1,46 @@
 """Reconciliation finds nothing after a sound sweep, and names each kind of damage."""
 
-import json
-import re
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
 import pytest
-from builders import OWNED, a_hold, an_account, dependents
+from builders import a_hold, an_account, dependents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import text
+from sweeping import (
+    COUNTER_ONLY,
+    LONG_INVALID,
+    LONG_WITHDRAWN,
+    NOW,
+    PURGE,
+    a_sweep,
+    closable,
+    damage,
+    damaging,
+    findings_about,
+    first_receipt,
+    plant,
+    purgeable,
+    run_sweep,
+    sweep_both,
+)
 
 from models import CounterOnly, Policies, PolicyName, Purge, calendar
 from models.errors import Refused
 from tasks import reconcile as reconciling
 from tasks.batch import run_batch
 from tasks.reconcile import find_left, reconcile, verify_batch
-from tasks.rules.cutoff import Cutoff
-from tasks.statements.sweeps import insert_sweep
 from tasks.transaction import transaction
 from worker.seed import Population, seed
 
-NOW = datetime.now(UTC)
-LONG_WITHDRAWN, LONG_INVALID = NOW - timedelta(days=50), NOW - timedelta(days=3000)
-PURGE, COUNTER_ONLY = PolicyName.PURGE, PolicyName.COUNTER_ONLY
 ZONES = ("Asia/Tokyo", "America/St_Johns", "Africa/Cairo", "Europe/London", "America/Sao_Paulo")
-
-
-def a_sweep(engine, policies, name, *, as_of=NOW):
-    cutoff = Cutoff.of(policies, name, as_of)
-    with engine.begin() as connection:
-        asked = insert_sweep(cutoff, as_of=as_of, tick=None, actor="test", reason="test")
-        return connection.execute(asked).scalar_one(), cutoff
-
-
-def run_sweep(engine, policies, name, *, as_of=NOW, limit=100):
-    """Run a sweep to its end by the worker's own batches; returns its number."""
-    sweep_id, cutoff = a_sweep(engine, policies, name, as_of=as_of)
-    while run_batch(engine, policies[name], cutoff, sweep_id=sweep_id, lane=0, limit=limit).claimed:
-        pass
-    return sweep_id
-
-
-@contextmanager
-def damaging(engine):
-    """A connection to which neither foreign keys nor the log's triggers apply."""
-    with engine.begin() as connection:
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        yield connection
-
-
-def damage(engine, statement, **values):
-    with damaging(engine) as connection:
-        return connection.execute(text(statement), values)
-
-
-def purgeable(connection, invalidated_at=LONG_INVALID):
-    return an_account(connection, status="invalid", invalidated_at=invalidated_at)
-
-
-def closable(connection):
-    return an_account(connection, state="withdrawn", withdrawn_at=LONG_WITHDRAWN)
 
 
 @pytest.fixture
 def swept(engine, policies):
-    """A sweep of each policy that acted on three accounts in two batches: (sweep, accounts) by policy."""
-    with engine.begin() as connection:
-        accounts = {
-            PURGE: [purgeable(connection) for _ in range(3)],
-            COUNTER_ONLY: [closable(connection) for _ in range(3)],
-        }
-        for owned in accounts.values():
-            for account_id in owned:
-                dependents(connection, account_id)
-        dependents(connection, an_account(connection))
-    return {name: (run_sweep(engine, policies, name, limit=2), accounts[name]) for name in PolicyName}
-
-
-# What a sweep did, in each odd zone
+    return sweep_both(engine, policies)
 
 
 event_offsets = st.lists(
@@ -127,9 +87,6 @@ def test_reconciliation_asks_nothing_of_the_law_that_acts(engine, policies, swep
         monkeypatch.delattr(calendar, law)
     for sweep_id, _ in swept.values():
         assert reconcile(engine, policies, sweep_id, drained=True) == []
-
-
-# What was left
 
 
 @pytest.mark.parametrize("name", list(PolicyName))
@@ -238,48 +195,6 @@ def test_what_is_left_can_be_judged_in_a_snapshot_of_the_callers(engine, policie
     assert finding.endswith(f": {left}")
 
 
-# What was touched
-
-
-PLANT = """
-INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
-SELECT (planted).action, (planted).account_id, (planted).event_at, (planted).due_at, (planted).acted_at,
-       (planted).sweep_id, (planted).receipt_id
-  FROM (SELECT jsonb_populate_record(actions, CAST(:values AS jsonb)) AS planted
-          FROM actions WHERE sweep_id = :of ORDER BY id LIMIT 1) AS first
-"""
-COUNT = """
-UPDATE receipts SET accounts = n
-  FROM (SELECT receipt_id, count(*) AS n FROM actions GROUP BY receipt_id) AS a WHERE id = a.receipt_id
-"""
-
-
-def plant(engine, of, **values):
-    """Write a copy of a sweep's first action with other values, by default account 4711's; returns its receipt.
-
-    Receipts are made to count it.
-    """
-    planted = json.dumps({"account_id": 4711} | values, default=datetime.isoformat)
-    with damaging(engine) as connection:
-        connection.execute(text(PLANT), {"values": planted, "of": of})
-        connection.execute(text(COUNT))
-        return first_receipt(connection, of)
-
-
-def first_receipt(connection, sweep_id):
-    return connection.scalar(text("SELECT min(id) FROM receipts WHERE sweep_id = :id"), {"id": sweep_id})
-
-
-def findings_about(engine, policies, sweep_id, receipt_id):
-    """What is found about a sweep; of its batch the same must be found."""
-    found = reconcile(engine, policies, sweep_id, drained=True)
-    with transaction(engine) as connection:
-        assert verify_batch(connection, policies, receipt_id) == [
-            finding.replace(f"sweep {sweep_id}:", f"receipt {receipt_id}:") for finding in found
-        ]
-    return {finding.removeprefix(f"sweep {sweep_id}: ") for finding in found}
-
-
 @pytest.mark.parametrize("name", list(PolicyName))
 def test_an_account_touched_too_early_is_found(engine, policies, swept, name):
     sweep_id, _ = swept[name]
@@ -370,130 +285,6 @@ def test_a_cutoff_that_the_law_does_not_name_is_found(engine, policies):
         ]
 
 
-# What remains
-
-
-ROWS = {
-    "accounts": ("id", "INSERT INTO accounts (id, registration) VALUES (:id, 'online')"),
-    "job_seekings": ("account_id", "INSERT INTO job_seekings (account_id, status) VALUES (:id, 'valid')"),
-    "applications": ("account_id", "INSERT INTO applications (account_id, kind, status) VALUES (:id, 'self', '')"),
-    "messages": ("account_id", "INSERT INTO messages (account_id) VALUES (:id)"),
-    "saved_searches": ("account_id", "INSERT INTO saved_searches (account_id) VALUES (:id)"),
-    "saved_jobs": ("account_id", "INSERT INTO saved_jobs (account_id) VALUES (:id)"),
-    "documents": ("account_id", "INSERT INTO documents (account_id) VALUES (:id)"),
-    "login_sessions": ("account_id", "INSERT INTO login_sessions (account_id) VALUES (:id)"),
-    "holds": ("account_id", "INSERT INTO holds (account_id, reason, placed_by) VALUES (:id, '', '')"),
-    "transitions": (
-        "account_id",
-        "INSERT INTO transitions (account_id, kind, actor, at, to_state) VALUES (:id, 'register', '', now(), '')",
-    ),
-}
-
-
-@pytest.mark.parametrize("table", ROWS)
-def test_a_row_left_of_a_purged_account_is_found_in_every_table(engine, policies, swept, table):
-    sweep_id, accounts = swept[PURGE]
-    column, insert = ROWS[table]
-    damage(engine, insert, id=accounts[0])
-    where = table if table == "accounts" else f"public.{table} ({column})"
-    with engine.connect() as connection:
-        receipt_id = first_receipt(connection, sweep_id)
-    assert findings_about(engine, policies, sweep_id, receipt_id) == {
-        f"1 rows of purged accounts are left in {where}: {accounts[0]}"
-    }
-
-
-def test_an_attachment_that_outlived_its_message_is_found(engine, policies, swept):
-    sweep_id, _ = swept[PURGE]
-    damage(engine, "INSERT INTO message_attachments (message_id) VALUES (4711)")
-    damage(engine, "INSERT INTO message_attachments (message_id) SELECT min(id) FROM messages")
-    assert reconcile(engine, policies, sweep_id, drained=True) == [
-        f"sweep {sweep_id}: 1 rows of public.message_attachments (message_id) refer to nothing"
-    ]
-
-
-def test_a_long_table_is_read_through_in_stretches_day_after_day(engine, policies, monkeypatch):
-    monkeypatch.setattr(reconciling, "BLOCKS_AT_MOST", 3)
-    monkeypatch.setattr(reconciling, "BLOCKS_AT_ONCE", 2)
-    with damaging(engine) as connection:
-        filling = "INSERT INTO message_attachments (message_id, file_name) SELECT n, repeat('x', 1000) FROM {} AS n"
-        connection.execute(text(filling.format("generate_series(1, 70)")))
-        blocks = connection.scalar(text("SELECT pg_relation_size('message_attachments') / 8192"))
-    found = 0
-    for day in range(-(-blocks // 3)):
-        sweep_id, _ = a_sweep(engine, policies, PURGE, as_of=NOW - timedelta(days=day))
-        [finding] = reconcile(engine, policies, sweep_id, drained=False)
-        count = int(finding.split()[2])
-        assert count < 70
-        found += count
-    assert (found, blocks) == (70, 10)
-
-
-def test_a_row_left_in_a_table_that_the_program_does_not_know_is_found(engine, policies, swept):
-    sweep_id, accounts = swept[PURGE]
-    with damaging(engine) as connection:
-        for statement in (
-            "CREATE SCHEMA elsewhere",
-            'CREATE TABLE elsewhere."odd notes" (id int PRIMARY KEY, "the owner" int REFERENCES accounts)',
-            'CREATE TABLE elsewhere.pages (a int, b int, note_id int REFERENCES elsewhere."odd notes", UNIQUE (a, b))',
-            "CREATE TABLE elsewhere.lines (x int, y int, FOREIGN KEY (x, y) REFERENCES elsewhere.pages (a, b))",
-            "INSERT INTO elsewhere.pages VALUES (1, 2, 9), (3, 4, NULL)",
-            "INSERT INTO elsewhere.lines VALUES (1, 2), (2, 1), (NULL, 7)",
-        ):
-            connection.exec_driver_sql(statement)
-        connection.execute(text('INSERT INTO elsewhere."odd notes" VALUES (1, :id)'), {"id": accounts[1]})
-    assert set(reconcile(engine, policies, sweep_id, drained=True)) == {
-        f"sweep {sweep_id}: 1 rows of purged accounts are left in elsewhere.odd notes (the owner): {accounts[1]}",
-        f"sweep {sweep_id}: 1 rows of elsewhere.pages (note_id) refer to nothing",
-        f"sweep {sweep_id}: 1 rows of elsewhere.lines (x, y) refer to nothing",
-    }
-
-
-CREDENTIALS = "keep an e-mail address or a password"
-KEEPING = {
-    "an e-mail address": (
-        "UPDATE accounts SET email = 'kept@example.jp' WHERE id = :id",
-        CREDENTIALS,
-    ),
-    "a password": ("UPDATE accounts SET password_hash = 'kept' WHERE id = :id", CREDENTIALS),
-    "a login": (
-        "INSERT INTO login_sessions (account_id, created_at) VALUES (:id, now() - interval '1 day')",
-        "keep login sessions",
-    ),
-    "its state": (
-        "UPDATE accounts SET state = 'withdrawn', counter_only_at = NULL WHERE id = :id",
-        "are withdrawn as before",
-    ),
-}
-
-
-@pytest.mark.parametrize("kept", KEEPING)
-def test_a_moved_account_that_keeps_what_it_had_is_found(engine, policies, swept, kept):
-    sweep_id, accounts = swept[COUNTER_ONLY]
-    change, expected = KEEPING[kept]
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE accounts DROP CONSTRAINT ck_accounts_counter_only_without_credentials"))
-    damage(engine, change, id=accounts[0])
-    found = reconcile(engine, policies, sweep_id, drained=False)
-    assert found == [f"sweep {sweep_id}: 1 moved accounts {expected}: {accounts[0]}"]
-
-
-def test_an_account_recovered_at_an_office_since_raises_no_alarm(engine, policies, swept):
-    sweep_id, accounts = swept[COUNTER_ONLY]
-    recovered = """
-        UPDATE accounts SET state = 'active', email = 'new@example.jp', password_hash = 'new',
-                            withdrawn_at = NULL, counter_only_at = NULL WHERE id = :id
-    """
-    damage(engine, recovered, id=accounts[0])
-    damage(engine, "INSERT INTO login_sessions (account_id) VALUES (:id)", id=accounts[0])
-    withdrawn = "UPDATE accounts SET state = 'withdrawn', withdrawn_at = now(), counter_only_at = NULL WHERE id = :id"
-    damage(engine, withdrawn, id=accounts[1])
-    assert reconcile(engine, policies, sweep_id, drained=True) == []
-
-
-# What was logged
-
-
 def test_an_action_without_a_receipt_is_found_wherever_its_receipt_would_be(engine, policies, swept):
     sweep_id, _ = swept[PURGE]
     with engine.connect() as connection:
@@ -547,10 +338,7 @@ def test_a_receipt_that_differs_from_its_actions_is_found(engine, policies, swep
     }
 
 
-# How it looks
-
-
-def test_a_batch_is_verified_before_it_is_final(engine, policies):
+def test_a_batch_can_be_verified_in_the_transaction_that_is_not_final_yet(engine, policies):
     with engine.begin() as connection:
         left = purgeable(connection)
     sweep_id, cutoff = a_sweep(engine, policies, PURGE)
@@ -576,57 +364,3 @@ def test_reconciling_changes_nothing(engine, policies, swept):
     with reconciling._reading(engine) as connection, pytest.raises(Exception, match="read-only"):
         connection.execute(text("UPDATE accounts SET email = NULL"))
     assert reconcile(engine, policies, sweep_id, drained=True) == []
-
-
-def plans(engine, run):
-    """Run what executes statements, and return PostgreSQL's plan of each, as it was asked."""
-    asked = []
-
-    def remember(_connection, _cursor, statement, parameters, _context, _many):
-        asked.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", remember)
-    run()
-    event.remove(engine, "before_cursor_execute", remember)
-    with engine.connect() as connection:
-        return [
-            "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
-            for statement, parameters in asked
-            if "set_config" not in statement
-        ]
-
-
-# Other sweeps' lines, so that this one's are few among many, as in production.
-FILL = """
-INSERT INTO receipts (sweep_id, action, accounts, rows, acted_at)
-SELECT :sweep, 'purge', 20, '{}', now() FROM generate_series(1, 2000);
-INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
-SELECT 'purge', -n, :event, now(), now(), :sweep, 1 + n % 2000 FROM generate_series(1, 40000) AS n;
-ANALYZE receipts, actions, accounts, job_seekings, login_sessions, holds, transitions
-"""
-
-
-# Nearly empty here; and a stretch of attachments, which is all of them here, is compared with all messages.
-SMALL = {"holds", "transitions", "messages"}
-
-
-@pytest.mark.parametrize("analyzed", ["before the sweep", "after it"])
-@pytest.mark.parametrize("name", list(PolicyName))
-def test_no_large_table_is_read_as_a_whole(engine, policies, name, analyzed):
-    seed(engine, Population(5000, 1, NOW, ZoneInfo("Asia/Tokyo")), append=False, progress=lambda _: None)
-    earlier, _ = a_sweep(engine, policies, PURGE)
-    fill_receipts, fill_actions, analyze = map(text, FILL.split(";"))
-    with damaging(engine) as connection:
-        connection.execute(fill_receipts, {"sweep": earlier})
-        connection.execute(fill_actions, {"sweep": earlier, "event": LONG_INVALID})
-        connection.execute(analyze)
-    sweep_id = run_sweep(engine, policies, name, limit=20)
-    with engine.begin() as connection:
-        if analyzed == "after it":
-            connection.execute(analyze)
-    found = plans(engine, lambda: reconcile(engine, policies, sweep_id, drained=True))
-    whole = {table for plan in found for table in re.findall(r"Seq Scan on (\w+)", plan)}
-    assert whole & {*OWNED, "actions"} <= SMALL
-    bound = {PURGE: "ix_job_seekings_invalidated_at_account_id", COUNTER_ONLY: "ix_accounts_withdrawn_at_id"}[name]
-    [left] = [plan for plan in found if bound in plan]
-    assert re.search(r"Index Cond: \((invalidated_at <=|withdrawn_at <) '", left)
