@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import builders
 from builders import an_account, dependents
 from sqlalchemy import text
 
@@ -11,7 +12,6 @@ from models import PolicyName
 from tasks.batch import run_batch
 from tasks.reconcile import reconcile, verify_batch
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.sweeps import insert_sweep
 from tasks.transaction import transaction
 
 NOW = datetime.now(UTC)
@@ -22,8 +22,7 @@ PURGE, COUNTER_ONLY = PolicyName.PURGE, PolicyName.COUNTER_ONLY
 def a_sweep(engine, policies, name, *, as_of=NOW):
     cutoff = Cutoff.of(policies, name, as_of)
     with engine.begin() as connection:
-        asked = insert_sweep(cutoff, as_of=as_of, tick=None, actor="test", reason="test")
-        return connection.execute(asked).scalar_one(), cutoff
+        return builders.a_sweep(connection, cutoff, as_of), cutoff
 
 
 def run_sweep(engine, policies, name, *, as_of=NOW, limit=100):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tasks import dispatch, drain, measure, recover, run, sweep
+from tasks import dispatch, drain, finish, measure, recover, run, sweep
 from tasks.base import RetentionApp, Runtime
 from worker.broker import broker_time
 from worker.database import check_schema, connect
@@ -11,7 +11,7 @@ from worker.settings import Settings
 
 __all__ = ["TASKS", "create_app"]
 
-TASKS = (dispatch, drain, measure, recover, run, sweep)
+TASKS = (dispatch, drain, finish, measure, recover, run, sweep)
 
 # A drain task takes up batches for this long and then queues itself again: that is also how long a worker
 # takes to stop without breaking anything off.

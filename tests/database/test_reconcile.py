@@ -323,8 +323,8 @@ def test_a_sweep_without_receipts_finds_an_action_behind_the_last_of_all(engine,
 def test_a_receipt_that_differs_from_its_actions_is_found(engine, policies, swept):
     sweep_id, _ = swept[PURGE]
     insert = """
-        INSERT INTO receipts (sweep_id, action, accounts, rows, acted_at)
-        VALUES (:id, 'purge', 1, '{}', now()) RETURNING id
+        INSERT INTO receipts (number, sweep_id, action, accounts, rows, acted_at, root, previous, digest)
+        VALUES (99, :id, 'purge', 1, '{}', now(), sha256('1'), sha256('2'), sha256('3')) RETURNING id
     """
     with damaging(engine) as connection:
         first = first_receipt(connection, sweep_id)
