@@ -2,6 +2,7 @@
 
 from models.account import Account, Registration, State
 from models.base import Base
+from models.doomed_file import DoomedFile
 from models.guess import GuessKey
 from models.hold import Hold
 from models.job_seeking import JobSeeking, Status
@@ -26,6 +27,7 @@ __all__ = [
     "Base",
     "CounterOnly",
     "Document",
+    "DoomedFile",
     "GuessKey",
     "Heartbeat",
     "Hold",
