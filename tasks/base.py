@@ -34,6 +34,7 @@ class Runtime:
         batch_accounts: accounts in one transaction, at most.
         drains: drain tasks of one sweep at a time.
         drain_seconds: how long one drain task takes up batches before it makes room for others.
+        documents_url: fsspec URL under which documents' files lie, without a slash at its end; None: none is erased.
     """
 
     engine: Engine
@@ -41,6 +42,7 @@ class Runtime:
     batch_accounts: int
     drains: int
     drain_seconds: float
+    documents_url: str | None
 
 
 class RetentionTask(Task):  # type: ignore[type-arg]  # only generic in the stubs

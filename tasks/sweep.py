@@ -13,6 +13,7 @@ from models.errors import Refused, RetentionError, Unavailable
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask
 from tasks.batch import run_batch
+from tasks.erase_files import wake_erasers
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.due import count_due, oldest_due
@@ -65,6 +66,8 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
         raise
     if unfinished:
         drain.apply_async((sweep_id, lane), **MINUTELY)
+    if current.policy == PolicyName.PURGE:
+        wake_erasers(self.runtime.drains)
 
 
 def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int, *, attempts: int) -> bool:

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
 from sqlalchemy import table as lightweight_table
 
-from models import Account, Action, Heartbeat, JobSeeking, Receipt, Sweep
+from models import Account, Action, DoomedFile, Heartbeat, JobSeeking, Receipt, Sweep
 from models.errors import InvalidConfiguration, RetentionError, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
@@ -17,6 +17,7 @@ from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import broker_time
+from worker.cli.doctor_files import examine_files
 from worker.cli.options import as_json
 from worker.cli.output import print_json, show, table
 from worker.database import check_schema, head_revision
@@ -49,7 +50,7 @@ class Finding:
 @click.command(epilog="Example: retention doctor --json")
 @as_json
 def command(*, as_json: bool) -> int:
-    """Check configuration, database, schema, catalog, log, rights, clocks and broker: ok, or what to do.
+    """Check configuration, database, schema, catalog, log, rights, files, clocks and broker: ok, or what to do.
 
     The exit code is that of the first check that fails.
     """
@@ -73,6 +74,7 @@ def _examine(here: Deployment) -> Iterator[Finding]:
         "catalog": lambda: _catalog(here.engine),
         "log": lambda: _log(here.engine),
         "rights": lambda: _rights(here.engine),
+        "files": lambda: examine_files(here),
         "database clock": lambda: _database_clock(here.engine),
         "broker clock": lambda: _broker_clock(app),
     }
@@ -136,6 +138,7 @@ def _rights(engine: Engine) -> str:
     needed[JobSeeking.__tablename__] = ["SELECT", "UPDATE", "DELETE"]  # UPDATE is what locking a row asks for
     needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Action, Receipt)}
     needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat)}
+    needed[DoomedFile.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
     with transaction(engine) as connection:
         role = connection.scalar(select(func.current_user()))
         missing = [
