@@ -40,7 +40,7 @@ def fault_of(key: str, prefix: str) -> KeyFault | None:
     inside = path_under(key, prefix)
     full = inside != key
     faults = {
-        KeyFault.EMPTY: not key.strip(),
+        KeyFault.EMPTY: not inside.strip(),
         KeyFault.CONTROL_CHARACTER: any(category(sign) in UNWRITABLE for sign in key),
         KeyFault.BACKSLASH: "\\" in key,
         KeyFault.OUTSIDE: inside.startswith("/") or bool(URL_LIKE.match(inside)),
