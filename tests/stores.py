@@ -1,7 +1,8 @@
-"""Object stores that misbehave as real ones do; `flaky` and `deadly` keep their files in a directory."""
+"""Object stores that misbehave as real ones do; all of them keep their files in a directory."""
 
 import os
 import signal
+import threading
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import ClassVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-__all__ = ["DeadlyStore", "FlakyStore"]
+__all__ = ["DeadlyStore", "FlakyStore", "SilentStore"]
 
 
 class FlakyStore(LocalFileSystem):
@@ -48,3 +49,18 @@ class DeadlyStore(LocalFileSystem):
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SilentStore(LocalFileSystem):
+    """Answers no request to erase a file before it is told to."""
+
+    protocol = "silent"
+    answers = threading.Event()
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(str(path).removeprefix("silent://"))
+
+    def rm_file(self, path):
+        self.answers.wait()
+        super().rm_file(path)

@@ -10,10 +10,11 @@ import fsspec
 import pytest
 from builders import a_hold, an_account
 from sqlalchemy import text
-from stores import FlakyStore
+from stores import FlakyStore, SilentStore
 
 from models import PolicyName
 from models.errors import Refused, StatementError
+from tasks import erase_files
 from tasks.batch import run_batch
 from tasks.erase_files import erase_portion
 from tasks.files import files_left, files_left_of, list_files, retry, settle
@@ -23,7 +24,8 @@ from tasks.statements.purge import owned_tables
 from tasks.statements.sweeps import insert_sweep
 
 NOW = datetime.now(UTC)
-fsspec.register_implementation("flaky", FlakyStore, clobber=True)
+for each in (FlakyStore, SilentStore):
+    fsspec.register_implementation(each.protocol, each, clobber=True)
 
 
 @pytest.fixture
@@ -249,6 +251,17 @@ def test_files_erased_by_a_worker_that_could_not_say_so_are_found_gone_by_the_ne
         connection.execute(text("DROP RULE refuses ON doomed_files"))
     assert erase_portion(engine, f"file://{store}") == {"already_gone": 2}
     assert doomed(engine, "id") == []
+
+
+def test_a_store_that_does_not_answer_in_time_has_failed_and_the_row_stays(engine, purge, store, monkeypatch):
+    monkeypatch.setattr(erase_files, "PATIENCE_SECONDS", 0.2)
+    with_documents(engine, *(f"{number}.pdf" for number in range(40)))
+    purge()
+    try:
+        assert erase_portion(engine, f"silent://{store}") == {"TimeoutError": 40}
+    finally:
+        SilentStore.answers.set()
+    assert set(doomed(engine, "attempts", "failure")) == {(1, "TimeoutError")}
 
 
 def test_erasers_at_work_at_once_share_the_files_and_count_none_twice(engine, purge, store):
