@@ -45,7 +45,7 @@ def _look_for(url: str, paths: list[str], *, asked: int) -> str:
     except Exception as error:  # noqa: BLE001 - drivers raise what they like, and may quote keys and credentials
         raise InvalidConfiguration(
             f"nothing can be looked for at RETENTION_DOCUMENTS_URL ({type(error).__name__}): correct it, "
-            "or give this role the right to list and to delete there"
+            "or let the worker list and delete there"
         ) from None
     if asked and not present:
         raise Unverified(
