@@ -12,6 +12,7 @@ from models.errors import BatchRefusedError, RetentionError, SweepStoppedError, 
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.batch import Batch, Check, run_batch
+from tasks.erase_files import wake_erasers
 from tasks.finish import give_up, reconcile_sweep
 from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
@@ -54,6 +55,8 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
         raise
     if unfinished:
         drain.apply_async((sweep_id, lane), **MINUTELY)
+    if cutoff.policy == PolicyName.PURGE:
+        wake_erasers(self.runtime.drains)
 
 
 def _react(task: RetentionTask, current: Row[Any], lane: int, error: Exception) -> None:

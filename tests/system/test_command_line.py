@@ -45,6 +45,12 @@ def refused(result, code: int, *parts: str) -> None:
         ("RETENTION_BROKER_URL", f"amqp://u:{SECRET}@h", "Redis URL"),
         ("RETENTION_BROKER_URL", f"rediss://:{SECRET}@h/0", "ssl_cert_reqs=required"),
         ("RETENTION_BROKER_URL", "redis://h/abc", "Redis URL"),
+        ("RETENTION_DOCUMENTS_URL", f"nowhere://u:{SECRET}@h/d", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", f"hf://u:{SECRET}@h/d", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", "hf://h/d", "whose driver is installed"),
+        ("RETENTION_DOCUMENTS_URL", "file://documents", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", "file:///", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", "file:///srv/../etc", "such as file:///srv/documents"),
         ("RETENTION_DRAINS", "0", "greater than or equal to 1"),
         ("RETENTION_LOG_LEVEL", "LOUD", "'INFO'"),
         ("RETENTION_BATCH_ACOUNTS", "5", "did you mean RETENTION_BATCH_ACCOUNTS"),
@@ -69,6 +75,9 @@ def test_a_bad_setting_is_named_with_what_it_should_be(stack, variable, value, s
         (("seed", "--accounts", "0"), 2, "0 is not in the range"),
         (("forecast", "--days", "-1"), 2, "-1 is not in the range"),
         (("log", "list", "--account", "99999999999999999999"), 2, "is not in the range"),
+        (("files", "retry", "--actor", "a", "--reason", "r"), 2, "give the ID of a file, or --all"),
+        (("files", "retry", "1", "--all", "--actor", "a", "--reason", "r"), 2, "give the ID of a file, or --all"),
+        (("files", "settle", "1", "--actor", "a", "--reason", "r"), 3, "no file 1 is left"),
         (("erase",), 2, "No such command 'erase'"),
         (("status", "--colour"), 2, "No such option"),
     ],
@@ -139,6 +148,8 @@ def test_a_worker_does_not_start_on_a_database_of_another_schema(stack, engine):
         ("sweeps",),
         ("log", "list"),
         ("hold", "list"),
+        ("files", "list"),
+        ("files", "list", "--settled", "--keys"),
         ("forecast", "--days", "3"),
         ("doctor",),
     ],
@@ -155,6 +166,7 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
 def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
     names += [f"hold {name}" for name in ("place", "release", "list")]
+    names += [f"files {name}" for name in ("list", "retry", "settle")]
     names += [
         f"account {name}"
         for name in ("withdraw", "reactivate", "login", "recover", "register", "invalidate", "revalidate")
