@@ -27,7 +27,7 @@ from tasks.statements.claim import is_claimed
 from tasks.statements.due import due
 from tasks.statements.log import ids_of, logged
 
-__all__ = ["owned_tables", "purge_claimed"]
+__all__ = ["deletions", "owned_tables", "purge_claimed"]
 
 
 @lru_cache(maxsize=8)
@@ -38,9 +38,16 @@ def purge_claimed(cutoff: Cutoff, sweep_id: int) -> Select[Any]:
     of the files that documents named are kept in `doomed_files`, for their files are erased after the commit.
     """
     doomed = due(cutoff, now=func.now()).where(is_claimed(Account.id)).cte("doomed").prefix_with("MATERIALIZED")
-    deleted = {table.name: _deletion(doomed, table).cte(f"deleted_{table.name}") for table in owned_tables()}
-    kept = _keep_keys(deleted[Document.__tablename__], sweep_id)
+    deleted, kept = deletions(doomed, sweep_id)
     return logged(doomed, deleted, action=cutoff.policy, sweep_id=sweep_id).add_cte(kept)
+
+
+def deletions(doomed: CTE, sweep_id: int) -> tuple[dict[str, CTE], CTE]:
+    """Return what deletes everything of the accounts in `doomed`, a row for each deleted, by table; and what keeps
+    the keys of their files.
+    """
+    deleted = {table.name: _deletion(doomed, table).cte(f"deleted_{table.name}") for table in owned_tables()}
+    return deleted, _keep_keys(deleted[Document.__tablename__], sweep_id)
 
 
 def owned_tables() -> list[Table]:
