@@ -61,7 +61,6 @@ __all__ = [
 ]
 
 CLOCK = "clock"
-UNENDED = (SweepStatus.QUEUED.value, SweepStatus.HELD.value, SweepStatus.RUNNING.value)
 GOING = (SweepStatus.QUEUED.value, SweepStatus.RUNNING.value)
 
 
@@ -91,9 +90,9 @@ def hold_running(policy: PolicyName, stop: Stop) -> ReturningUpdate[int]:
     return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING))
 
 
-def hold_sweep(sweep_id: int, stops: list[Stop]) -> ReturningUpdate[int]:
-    """Hold one sweep, or say anew why it is held; returns its id, or no row where it has ended."""
-    return _held(stops, Sweep.id == sweep_id, Sweep.status.in_(UNENDED))
+def hold_sweep(sweep_id: int, stops: list[Stop], *, seen: str) -> ReturningUpdate[int]:
+    """Hold one sweep, or say anew why it is held; returns its id, or no row where it is no longer as `seen`."""
+    return _held(stops, Sweep.id == sweep_id, Sweep.status == seen)
 
 
 def _held(stops: list[Stop], *which: Any) -> ReturningUpdate[int]:
