@@ -38,7 +38,7 @@ def hold(engine: Engine, sweep: Row[Any], cutoff: Cutoff, stops: list[Stop]) -> 
     is_news = [stop["gate"] for stop in sweep.held_for] != [stop.gate for stop in stops]
     with transaction(engine) as connection:
         # A person who has decided meanwhile is not overruled by what was judged before.
-        if connection.execute(hold_sweep(sweep.id, stops, seen=sweep.status)).one_or_none() is None:
+        if connection.execute(hold_sweep(sweep, stops)).one_or_none() is None:
             return
         if is_news:
             held_for = [stop.document() for stop in stops]
@@ -68,7 +68,7 @@ def void(engine: Engine, sweep: Row[Any]) -> None:
     """Reject a sweep that was asked for as of an instant to come: the clock that said so has been put right."""
     stop = Stop(Gate.CLOCK, f"it was asked for as of {sweep.as_of.isoformat()}, which is yet to come")
     with transaction(engine) as connection:
-        if connection.execute(hold_sweep(sweep.id, [stop], seen=sweep.status)).one_or_none() is None:
+        if connection.execute(hold_sweep(sweep, [stop])).one_or_none() is None:
             return
         connection.execute(reject_sweep(sweep.id))
         connection.execute(delete_plan(sweep.id))
