@@ -34,13 +34,16 @@ log = structlog.get_logger()
 def hold(engine: Engine, sweep: Row[Any], cutoff: Cutoff, stops: list[Stop]) -> None:
     """Hold a sweep, and where a person can release it, freeze its plan: who would be touched, and nobody else."""
     reason = "; ".join(stop.detail for stop in stops)
+    # It is judged each minute; numbers that move on, as the seconds of a clock, are no news.
+    is_news = [stop["gate"] for stop in sweep.held_for] != [stop.gate for stop in stops]
     with transaction(engine) as connection:
-        if connection.execute(hold_sweep(sweep.id, stops)).one_or_none() is None:
+        # A person who has decided meanwhile is not overruled by what was judged before.
+        if connection.execute(hold_sweep(sweep, stops)).one_or_none() is None:
             return
-        if sweep.status != SweepStatus.HELD:
+        if is_news:
             held_for = [stop.document() for stop in stops]
             _decide(connection, DecisionKind.HELD, sweep, WORKER, reason, held_for=held_for)
-    if sweep.status != SweepStatus.HELD:
+    if is_news:
         # Why somebody paused is their own text, and is shown where operators look, not logged.
         details = [stop.detail for stop in stops if stop.gate is not Gate.PAUSE]
         gates = [stop.gate.value for stop in stops]
@@ -65,7 +68,8 @@ def void(engine: Engine, sweep: Row[Any]) -> None:
     """Reject a sweep that was asked for as of an instant to come: the clock that said so has been put right."""
     stop = Stop(Gate.CLOCK, f"it was asked for as of {sweep.as_of.isoformat()}, which is yet to come")
     with transaction(engine) as connection:
-        connection.execute(hold_sweep(sweep.id, [stop]))
+        if connection.execute(hold_sweep(sweep, [stop])).one_or_none() is None:
+            return
         connection.execute(reject_sweep(sweep.id))
         connection.execute(delete_plan(sweep.id))
         _decide(connection, DecisionKind.REJECTED, sweep, WORKER, stop.detail)
@@ -93,7 +97,7 @@ def approve(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:
     with transaction(engine) as connection:
         held = _held(connection, sweep_id)
         _require_approvable(held, actor)
-        if any(stop["gate"] == Gate.CLOCK for stop in held.held_for):
+        if any(stop["gate"] == Gate.CLOCK and stop["needs_approval"] for stop in held.held_for):
             connection.execute(set_clock(back=True))
         connection.execute(release_sweep(sweep_id))
         plan = {

@@ -11,6 +11,7 @@ from models import Account, Hold, JobSeeking, Policies, Policy, PolicyName, Stat
 from models.errors import NoSuchAccountError
 from tasks.rules.anomaly import Anomaly, anomalies
 from tasks.statements.log import select_actions
+from tasks.statements.quarantine import select_set_aside
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
@@ -67,9 +68,13 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
         clock = connection.execute(read_clock()).scalar_one()
         now = at or clock
         account, holds = _read(connection, account_id)
+        aside = {each.policy: each.failure for each in connection.execute(select_set_aside(account_id))}
         actions = list(connection.execute(select_actions(account_id=account_id, limit=ACTIONS_SHOWN)).all())
     if account is not None:
-        return _explain_present(policies, account, holds, actions, now, clock)
+        explained = _explain_present(policies, account, holds, actions, now, clock)
+        for name, failure in aside.items():
+            explained.prevented[PolicyName(name)].append(f"set aside after failures: {failure}")
+        return explained
     if actions:
         return _explain_gone(account_id, actions, now)
     raise NoSuchAccountError(f"there is no account {account_id}, and the log has no action on one")

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, func
 
 from models import Policy
 from models.errors import InvalidConfiguration
+from tasks import events
 from tasks.base import Runtime
 from tasks.catalog import catalog_faults
 from tasks.pauses import pause_stops
 from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts
-from tasks.rules.clocks import clock_stops, goes_on
+from tasks.rules.clocks import clock_stops
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.gate import Gate, Stop
 from tasks.rules.policy_change import change_stops, other_worker_stops
@@ -23,11 +25,14 @@ from tasks.statements.control import (
     set_clock,
 )
 from tasks.statements.due import count_accounts, count_due, due_since
+from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
 __all__ = ["Verdict", "comes_from_the_future", "judge", "stopped_since", "trust_clock"]
 
 SAMPLE_ACCOUNTS = 10
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,15 @@ def comes_from_the_future(runtime: Runtime, as_of: datetime) -> bool:
 
 
 def trust_clock(runtime: Runtime) -> datetime:
-    """Return the database's clock, and remember it as the latest instant seen where time has gone on as it does."""
+    """Return the database's clock, and remember it as the latest instant seen, unless the clock gate distrusts it."""
+    broker = runtime.broker_clock()
     with transaction(runtime.engine) as connection:
-        now, trusted = connection.execute(select_clock()).one()
-        if trusted is None or goes_on(runtime.limits, now=now, trusted=trusted):
+        stops = _clock(runtime, connection, broker)
+        now = connection.execute(read_clock()).scalar_one()
+        if not stops:
             connection.execute(set_clock(now))
+    if stops:
+        log.warning(events.CLOCK_DISTRUSTED, details=[stop.detail for stop in stops])
     return now
 
 

@@ -1,10 +1,12 @@
 """Pauses: a person stops a policy at once, and lets it go on."""
 
+from datetime import timedelta
+
 import structlog
 from sqlalchemy import Connection, Engine
 
 from models import DecisionKind, PolicyName, SweepStatus
-from models.errors import Refused
+from models.errors import Refused, Unavailable
 from tasks import events
 from tasks.rules.gate import Gate, Stop
 from tasks.statements.control import (
@@ -18,6 +20,9 @@ from tasks.statements.sweeps import select_sweeps
 from tasks.transaction import transaction
 
 __all__ = ["pause", "pause_stops", "resume"]
+
+# As long as a statement of a batch may run, nearly.
+BATCH_PATIENCE = timedelta(seconds=35)
 
 log = structlog.get_logger()
 
@@ -34,8 +39,13 @@ def pause(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> Non
             raise Refused(f"{policy} is paused already; `retention status` says by whom and why")
         connection.execute(insert_decision(DecisionKind.PAUSED, policy=policy, actor=actor, reason=reason))
     # In force for every batch that has still to be counted; those counted already are waited for by this.
-    with transaction(engine) as connection:
-        connection.execute(hold_running(policy, _stop(actor=actor, reason=reason)))
+    try:
+        with transaction(engine, lock=BATCH_PATIENCE) as connection:
+            connection.execute(hold_running(policy, _stop(actor=actor, reason=reason)))
+    except Unavailable:
+        raise Unavailable(
+            f"{policy} is paused, but a batch under way was not to be waited for; that one may still commit"
+        ) from None
     log.warning(events.POLICY_PAUSED, policy=policy)
 
 

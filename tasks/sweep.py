@@ -26,11 +26,11 @@ def sweep(self: RetentionTask, sweep_id: int) -> None:
     current, cutoff = open_sweep(runtime, sweep_id)
     if current.status not in (SweepStatus.QUEUED, SweepStatus.HELD):
         return
-    if current.status == SweepStatus.HELD and any(map(is_lasting, current.held_for)):
-        freeze(runtime.engine, current, cutoff)
-        return
     if comes_from_the_future(runtime, current.as_of):
         void(runtime.engine, current)
+        return
+    if current.status == SweepStatus.HELD and any(map(is_lasting, current.held_for)):
+        freeze(runtime.engine, current, cutoff)
         return
     verdict = judge(runtime, current, cutoff)
     if verdict.stops:

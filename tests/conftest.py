@@ -1,14 +1,16 @@
 """Real servers for the tests: one PostgreSQL and one Redis a run, a database of its own for each test."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import redis
+from by_hand import ByHand
 from processes import Stack
 from sqlalchemy import Engine, make_url, text
 
@@ -88,6 +90,17 @@ def stack(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Stack]
     stack = Stack(database_url, broker_url, tmp_path)
     yield stack
     stack.stop()
+
+
+@pytest.fixture
+def by_hand(database_url: str, broker_url: str) -> Iterator[Callable[..., ByHand]]:
+    """Make a deployment without processes on the test's own database and broker, with settings as asked."""
+    with ExitStack() as made:
+
+        def make(**how: Any) -> ByHand:
+            return made.enter_context(closing(ByHand(database_url, broker_url, **how)))
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Ceiling: the most that one sweep may touch before a person has looked."""
 
 from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil
 
 from tasks.rules.gate import Gate, Limits, Stop
 
@@ -13,23 +15,30 @@ WHAT = {
 }
 
 
+# More than any database holds, and as much as PostgreSQL can count.
+MOST_COUNTED = 2**62
+
+
 def allowances(limits: Limits, *, all_accounts: int, expected: int | None) -> dict[str, int]:
     """Return how many accounts each ceiling allows; each is judged alone.
 
     Args:
         limits: the settings.
-        all_accounts: in the database; counting may stop at `enough_accounts`.
+        all_accounts: in the database; counting may stop at `enough_accounts`, from where on the share is left out,
+            since it is not known and cannot be the lowest.
         expected: accounts that were forecast for the time since the last sweep; None where nobody could know.
     """
-    allowed = {"accounts": limits.accounts, "share": _at_least(limits.floor, limits.share, all_accounts)}
-    if expected is not None:
-        allowed["forecast"] = _at_least(limits.floor, limits.forecast, expected)
+    allowed = {"accounts": limits.accounts}
+    if not limits.share or all_accounts < enough_accounts(limits):
+        allowed["share"] = _at_least(limits.floor, limits.share, all_accounts)
+    if not limits.forecast or expected is not None:
+        allowed["forecast"] = _at_least(limits.floor, limits.forecast, expected or 0)
     return allowed
 
 
 def enough_accounts(limits: Limits) -> int:
     """Return how many accounts to count at most: with more, the absolute ceiling is the lower one."""
-    return 0 if not limits.share else round(limits.accounts / limits.share) + 1
+    return 0 if not limits.share else min(ceil(limits.accounts / _exactly(limits.share)) + 1, MOST_COUNTED)
 
 
 def ceiling_stops(allowed: Mapping[str, int], *, accounts: int) -> list[Stop]:
@@ -49,4 +58,9 @@ def ceiling_stops(allowed: Mapping[str, int], *, accounts: int) -> list[Stop]:
 
 
 def _at_least(floor: int, factor: float, of: int) -> int:
-    return max(floor, int(factor * of)) if factor else 0
+    return max(floor, int(_exactly(factor) * of)) if factor else 0
+
+
+def _exactly(factor: float) -> Fraction:
+    """Return the number that was written in the settings: as a float, 0.29 of 100 would be 28."""
+    return Fraction(str(factor))

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Delete,
     Insert,
+    Row,
     Select,
     Text,
     Update,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import exists as there_is
-from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from models import (
@@ -35,6 +36,7 @@ from models import (
     Sweep,
     SweepStatus,
 )
+from models.base import Instant
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.gate import Stop
 from tasks.statements.due import due
@@ -61,7 +63,6 @@ __all__ = [
 ]
 
 CLOCK = "clock"
-UNENDED = (SweepStatus.QUEUED.value, SweepStatus.HELD.value, SweepStatus.RUNNING.value)
 GOING = (SweepStatus.QUEUED.value, SweepStatus.RUNNING.value)
 
 
@@ -91,9 +92,10 @@ def hold_running(policy: PolicyName, stop: Stop) -> ReturningUpdate[int]:
     return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING))
 
 
-def hold_sweep(sweep_id: int, stops: list[Stop]) -> ReturningUpdate[int]:
-    """Hold one sweep, or say anew why it is held; returns its id, or no row where it has ended."""
-    return _held(stops, Sweep.id == sweep_id, Sweep.status.in_(UNENDED))
+def hold_sweep(seen: Row[Any], stops: list[Stop]) -> ReturningUpdate[int]:
+    """Hold one sweep, or say anew why it is held; returns its id, or no row where it has moved on since `seen`."""
+    decided = Sweep.approved_at.is_distinct_from(literal(seen.approved_at, Instant))
+    return _held(stops, Sweep.id == seen.id, Sweep.status == seen.status, not_(decided))
 
 
 def _held(stops: list[Stop], *which: Any) -> ReturningUpdate[int]:
@@ -173,7 +175,7 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
     known = there_is().where(Forecast.policy == policy.value, Forecast.made_on < day)
     days = (
         select(Forecast.accounts)
-        .distinct(Forecast.day)
+        .ext(distinct_on(Forecast.day))
         .where(
             Forecast.policy == policy.value,
             Forecast.made_on < Forecast.day,

@@ -9,7 +9,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from models import PolicyName, Quarantine
 
-__all__ = ["count_failure", "count_set_aside", "retry_account", "select_quarantine"]
+__all__ = ["count_failure", "count_set_aside", "retry_account", "select_quarantine", "select_set_aside"]
 
 
 def count_failure(
@@ -34,6 +34,12 @@ def count_set_aside() -> Select[str, int]:
     """Count accounts that are set aside: a row (policy, accounts) for each policy with any."""
     aside = select(Quarantine.policy, func.count()).where(Quarantine.set_aside_at.is_not(None))
     return aside.group_by(Quarantine.policy).order_by(Quarantine.policy)
+
+
+def select_set_aside(account_id: int) -> Select[str, str]:
+    """Select for which policies one account is set aside: rows (policy, failure)."""
+    aside = (Quarantine.account_id == account_id, Quarantine.set_aside_at.is_not(None))
+    return select(Quarantine.policy, Quarantine.failure).where(*aside).order_by(Quarantine.policy)
 
 
 def select_quarantine(*, limit: int) -> Select[Any]:

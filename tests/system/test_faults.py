@@ -114,28 +114,39 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(stack, engine, v
 WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'actions'::regclass AND NOT granted"
 
 
-def test_a_batch_that_the_database_refuses_ends_its_sweep_as_failed_and_the_other_goes_on(stack, engine):
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING MESSAGE = 'not ' || OLD.email, ERRCODE = 'restrict_violation', TABLE = 'accounts';
+END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON accounts FOR EACH ROW WHEN (OLD.id = {}) EXECUTE FUNCTION refuse();
+"""
+
+
+def test_an_account_that_the_database_refuses_is_set_aside_and_tried_again_when_somebody_asks(stack, engine):
+    long_ago = _now(engine) - timedelta(days=3000)
     with engine.begin() as connection:
-        account_id = an_account(connection, status="invalid", invalidated_at=None)
-        connection.execute(
-            text("UPDATE job_seekings SET invalidated_at = now() - interval '7 years' WHERE account_id = :id"),
-            {"id": account_id},
-        )
-        connection.execute(text("CREATE TABLE notes (account_id bigint PRIMARY KEY REFERENCES accounts)"))
-        connection.execute(text("INSERT INTO notes VALUES (:id)"), {"id": account_id})
+        bad, *_ = [an_account(connection, status="invalid", invalidated_at=long_ago) for _ in range(30)]
+        connection.exec_driver_sql(REFUSE.format(bad))
     stack.worker()
-    asked = stack.retention("run", "purge", "--actor", "test", "--reason", "test", "--json", check=True).json
-    number = asked["sweeps"][0]["id"]
-    until(lambda: scalar(engine, "SELECT attempts FROM sweeps") >= 1, "an attempt is counted")
-    for lane in range(10):
-        process = stack.start(
-            "celery", "-A", "worker", "call", "retention.drain", "--args", f"[{number}, {lane}]", log="call"
-        )
-        process.wait()
-    failed = until(lambda: [each for each in sweeps(stack) if each["status"] == "failed"], "the sweep has failed")[0]
-    assert "SQLSTATE 23503 at table notes" in failed["failure"]
-    assert scalar(engine, "SELECT count(*) FROM accounts") == 1
-    assert stack.run("counter_only")[0]["status"] == "done"
+    (done,) = stack.run("purge")
+    assert (done["status"], done["accounts"]) == ("done", 29)
+    (aside,) = stack.retention("quarantine", "list", "--json", check=True).json["quarantine"]
+    assert (aside["account_id"], aside["policy"], aside["attempts"]) == (bad, "purge", 3)
+    assert "SQLSTATE 23001 at table accounts" in aside["failure"]
+    assert stack.retention("status", "--json", check=True).json["quarantine"] == {"purge": 1}
+    assert "set aside" in stack.retention("explain", str(bad), "--json", check=True).json["prevented"]["purge"][0]
+    log = (stack.directory / "worker.log").read_text()
+    assert "account.set_aside" in log
+    assert "seeker" not in log
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuse ON accounts")
+    said = ("--actor", "mori", "--reason", "it is mended", "--json")
+    assert stack.retention("quarantine", "retry", str(bad), *said, check=True).json == {
+        "retried": [{"account_id": bad, "policy": "purge"}]
+    }
+    assert stack.run("purge")[0]["accounts"] == 1
+    assert scalar(engine, "SELECT count(*) FROM accounts") == 0
 
 
 @pytest.fixture
