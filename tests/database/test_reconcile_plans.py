@@ -33,16 +33,16 @@ def plans(engine, run):
 
 # Other sweeps' lines, so that this one's are few among many, as in production.
 FILL = """
-INSERT INTO receipts (sweep_id, action, accounts, rows, acted_at)
-SELECT :sweep, 'purge', 20, '{}', now() FROM generate_series(1, 2000);
-INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
-SELECT 'purge', -n, :event, now(), now(), :sweep, 1 + n % 2000 FROM generate_series(1, 40000) AS n;
+INSERT INTO receipts (number, sweep_id, action, accounts, rows, acted_at, root, previous, digest)
+SELECT -n, :sweep, 'purge', 20, '{}', now(), '', '', sha256(int8send(n)) FROM generate_series(1, 2000) AS n;
+INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id, digest)
+SELECT 'purge', -n, :event, now(), now(), :sweep, 1 + n % 2000, '' FROM generate_series(1, 40000) AS n;
 ANALYZE receipts, actions, accounts, job_seekings, login_sessions, holds, transitions
 """
 
 
 # Nearly empty here; and a stretch of attachments, which is all of them here, is compared with all messages.
-SMALL = {"holds", "transitions", "messages"}
+SMALL = {"holds", "transitions", "messages", "quarantine"}
 
 
 @pytest.mark.parametrize("analyzed", ["before the sweep", "after it"])
