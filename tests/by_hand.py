@@ -74,6 +74,7 @@ class ByHand:
             assert next(rounds) < MOST_ROUNDS, f"the sweep goes on and on: {row}"
             for lane in range(self.runtime.drains):
                 self.do("drain", number, lane)
+            self.do("reconcile", number)
             row = self.sweep(number)
         return row
 
