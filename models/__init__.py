@@ -3,6 +3,7 @@
 from models.account import Account, Registration, State
 from models.base import Base
 from models.control import Decision, DecisionKind, Forecast, Pause, PlannedAccount
+from models.doomed_file import DoomedFile
 from models.guess import GuessKey
 from models.hold import Hold
 from models.job_seeking import JobSeeking, Status
@@ -31,6 +32,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Document",
+    "DoomedFile",
     "Forecast",
     "GuessKey",
     "Heartbeat",

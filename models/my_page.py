@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, Identifier
@@ -98,6 +98,9 @@ class Document(Base):
     title: Mapped[str | None]
     storage_key: Mapped[str | None]
     created_at: Mapped[CreatedAt]
+
+    # Asked before a file is erased: does anybody's document still name it? A hash takes keys of any length.
+    __table_args__ = (Index("ix_documents_storage_key", "storage_key", postgresql_using="hash"),)
 
 
 class LoginSession(Base):

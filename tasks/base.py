@@ -40,6 +40,7 @@ class Runtime:
         limits: the gates' numbers.
         broker_clock: asks the broker what time it is; raises `Unavailable` where it does not answer.
         check_schema: raises `InvalidConfiguration` where the schema is not the one this program is written for.
+        documents_url: fsspec URL under which documents' files lie, without a slash at its end; None: none is erased.
     """
 
     engine: Engine
@@ -50,6 +51,7 @@ class Runtime:
     limits: Limits
     broker_clock: Callable[[], datetime]
     check_schema: Callable[[], None]
+    documents_url: str | None
 
 
 class RetentionTask(Task):  # type: ignore[type-arg]  # only generic in the stubs

@@ -1,8 +1,9 @@
 """One batch: claim, look again, act, log, seal, in one transaction."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from models import Policy, PolicyName
 from models.errors import BatchRefusedError, StatementError
@@ -34,8 +35,29 @@ class Batch:
     receipt_id: int | None = None
 
 
-def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, lane: int, limit: int) -> Batch | None:
+Check = Callable[[Connection, int], None]
+
+
+def run_batch(  # noqa: PLR0913 - a batch is told all that it is
+    engine: Engine,
+    policy: Policy,
+    cutoff: Cutoff,
+    *,
+    sweep_id: int,
+    lane: int,
+    limit: int,
+    check: Check | None = None,
+) -> Batch | None:
     """Act on the oldest due accounts, up to `limit`, and log each, in one transaction.
+
+    Args:
+        engine: where to act.
+        policy: what to do.
+        cutoff: to whom.
+        sweep_id: for which sweep.
+        lane: drains of a sweep are told apart by it; one works on it at a time.
+        limit: accounts at most.
+        check: looks at the batch before it is committed, given its receipt; what it raises undoes the batch.
 
     Returns:
         What was done, or None where another drain is on this lane.
@@ -61,6 +83,8 @@ def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, 
             if acted is None:
                 return Batch(accounts)
             receipt_id = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+            if check is not None:
+                check(connection, receipt_id)
         return Batch(accounts, acted.accounts, receipt_id)
     except StatementError as error:
         if claimed is None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, Inspector, inspect
+from sqlalchemy import Connection, Inspector, func, inspect, select
 
-from models import Base
+from models import Account, Base
 from tasks.statements.purge import owned_tables
 
 __all__ = ["catalog_faults"]
@@ -24,7 +24,9 @@ def catalog_faults(connection: Connection) -> list[str]:
     index that begins with its column, which makes each delete read the whole table; a table that is missing.
     """
     inspector = inspect(connection)
-    home = inspector.default_schema_name
+    path: list[str] = connection.execute(select(func.current_schemas(False))).scalar_one()
+    # The first on the search path that has accounts, as every statement of ours finds it.
+    home = next((schema for schema in path if inspector.has_table(Account.__tablename__, schema)), path[0])
     present = set(inspector.get_table_names(home))
     faults = [f"table {name} is missing" for name in sorted(Base.metadata.tables.keys() - present)]
     for schema in inspector.get_schema_names():
@@ -33,7 +35,7 @@ def catalog_faults(connection: Connection) -> list[str]:
     return faults
 
 
-def _faults_in(inspector: Inspector, schema: str, home: str | None) -> Iterator[str]:
+def _faults_in(inspector: Inspector, schema: str, home: str) -> Iterator[str]:
     owned = {table.name for table in owned_tables()}
     indexed = inspector.get_multi_indexes(schema)
     keys = inspector.get_multi_pk_constraint(schema)

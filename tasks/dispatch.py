@@ -8,6 +8,7 @@ from celery import shared_task
 from models import Policy
 from tasks import events
 from tasks.base import MINUTELY, RetentionTask
+from tasks.erase_files import wake_erasers
 from tasks.gates import trust_clock
 from tasks.measure import measure
 from tasks.recover import recover
@@ -36,6 +37,7 @@ def dispatch(self: RetentionTask) -> None:
             sweep.apply_async((sweep_id,), **MINUTELY)
     recover.apply_async(**MINUTELY)
     measure.apply_async(**MINUTELY)
+    wake_erasers(self.runtime.drains)
 
 
 def _claim(task: RetentionTask, policy: Policy, now: datetime) -> int | None:

@@ -5,20 +5,22 @@ from typing import Any
 
 import structlog
 from celery import shared_task
-from sqlalchemy import Row, func
+from sqlalchemy import Connection, Row
 
 from models import PolicyName, SweepStatus
-from models.errors import BatchRefusedError, RetentionError, SweepStoppedError, Unavailable
+from models.errors import BatchRefusedError, RetentionError, SweepStoppedError, Unavailable, Unverified
 from tasks import events
-from tasks.base import MINUTELY, RETRYING, RetentionTask
-from tasks.batch import Batch, run_batch
+from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
+from tasks.batch import Batch, Check, run_batch
+from tasks.erase_files import wake_erasers
+from tasks.finish import give_up, reconcile_sweep
 from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
 from tasks.quarantine import note_failure
+from tasks.reconcile import verify_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.due import oldest_due
-from tasks.statements.sweeps import count_attempt, end_sweep, mark_canary, requeue_sweep, reset_attempts
+from tasks.statements.sweeps import count_attempt, mark_canary, requeue_sweep, reset_attempts
 from tasks.transaction import transaction
 
 __all__ = ["drain", "send_drains"]
@@ -47,20 +49,33 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
         unfinished = _run_batches(self, current, cutoff, lane)
     except SweepStoppedError:
         _pass_gates_again(self, sweep_id)
-    except Unavailable as error:
-        log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error))
-        raise
-    except BatchRefusedError as error:
-        # It may have been one moment's doing, as a row that came in between; the account is tried again.
-        log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error), accounts=error.account_ids)
-        drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
+        return
     except Exception as error:
-        if _count_attempt(self, sweep_id, error) == SweepStatus.RUNNING:
-            drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
+        _react(self, current, lane, error)
         raise
-    else:
-        if unfinished:
-            drain.apply_async((sweep_id, lane), **MINUTELY)
+    if unfinished:
+        drain.apply_async((sweep_id, lane), **MINUTELY)
+    if cutoff.policy == PolicyName.PURGE:
+        wake_erasers(self.runtime.drains)
+
+
+def _react(task: RetentionTask, current: Row[Any], lane: int, error: Exception) -> None:
+    """Do what an error of a batch asks for; nothing of the batch was kept."""
+    # An error of ours names codes and objects; the text of any other may quote data.
+    failure = str(error) if isinstance(error, RetentionError) else type(error).__name__
+    match error:
+        case Unverified():
+            give_up(task.runtime.engine, current, failure)
+        case Unavailable():
+            log.warning(events.BATCH_FAILED, sweep=current.id, lane=lane, failure=failure)
+        case BatchRefusedError():
+            # It may have been one moment's doing, as a row that came in between; the account is tried again.
+            log.warning(events.BATCH_FAILED, sweep=current.id, lane=lane, failure=failure, accounts=error.account_ids)
+            drain.apply_async((current.id, lane), countdown=2, **MINUTELY)
+        case _:
+            log.error(events.BATCH_FAILED, sweep=current.id, lane=lane, failure=failure)
+            if _count_attempt(task, current.id, failure) == SweepStatus.RUNNING:
+                drain.apply_async((current.id, lane), countdown=2, **MINUTELY)
 
 
 def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: int) -> bool:
@@ -79,7 +94,15 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     while monotonic() < time_is_up:
         began = monotonic()
         try:
-            batch = run_batch(runtime.engine, policy, cutoff, sweep_id=current.id, lane=lane, limit=limit)
+            batch = run_batch(
+                runtime.engine,
+                policy,
+                cutoff,
+                sweep_id=current.id,
+                lane=lane,
+                limit=limit,
+                check=_canary_check(runtime) if is_canary else None,
+            )
         except BatchRefusedError as error:
             _isolate(task, cutoff, current.id, error)
             limit = max(1, len(error.account_ids) // 2)
@@ -87,13 +110,13 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         if batch is None:
             return False
         if not batch.claimed:
-            _end_if_nothing_is_due(task, cutoff, current.id)
+            reconcile_sweep.apply_async((current.id,), **MINUTELY)
             return False
         seconds = monotonic() - began
         _tell(task, current, lane, batch, seconds)
         if is_canary and batch.accounts:
             is_canary = False
-            _verify_canary(task, current.id)
+            _let_others_start(task, current.id)
         limit = next_accounts(limit, seconds, most=runtime.batch_accounts)
     return True
 
@@ -127,22 +150,20 @@ def _isolate(task: RetentionTask, cutoff: Cutoff, sweep_id: int, error: BatchRef
         raise error
 
 
-def _verify_canary(task: RetentionTask, sweep_id: int) -> None:
-    """Let the other lanes start when the first, small batch has done what it should, and nothing else."""
+def _canary_check(runtime: Runtime) -> Check:
+    def check(connection: Connection, receipt_id: int) -> None:
+        if findings := verify_batch(connection, runtime.policies, receipt_id):
+            raise Unverified("the first batch was undone: " + "; ".join(findings))
+
+    return check
+
+
+def _let_others_start(task: RetentionTask, sweep_id: int) -> None:
+    """Start the other lanes: the first, small batch has done what it should, and nothing else."""
     with transaction(task.runtime.engine) as connection:
         connection.execute(mark_canary(sweep_id))
     log.info(events.CANARY_VERIFIED, sweep=sweep_id)
     send_drains(sweep_id, task.runtime.drains)
-
-
-def _end_if_nothing_is_due(task: RetentionTask, cutoff: Cutoff, sweep_id: int) -> None:
-    """End the sweep if a plain look says so: an empty claim may only mean that others hold the last rows."""
-    with transaction(task.runtime.engine) as connection:
-        if connection.scalar(oldest_due(cutoff, now=func.now())) is not None:
-            return
-        ended = connection.execute(end_sweep(sweep_id)).scalar_one_or_none()
-    if ended is not None:
-        log.info(events.SWEEP_DONE, sweep=sweep_id, policy=cutoff.policy)
 
 
 def _pass_gates_again(task: RetentionTask, sweep_id: int) -> None:
@@ -153,13 +174,10 @@ def _pass_gates_again(task: RetentionTask, sweep_id: int) -> None:
         task.app.send_task("retention.sweep", (sweep_id,), **MINUTELY)
 
 
-def _count_attempt(task: RetentionTask, sweep_id: int, error: Exception) -> str | None:
+def _count_attempt(task: RetentionTask, sweep_id: int, failure: str) -> str | None:
     """Count a failure against a sweep; returns its status, None where it had ended before."""
-    # An error of ours names codes and objects; the text of any other may quote data.
-    failure = str(error) if isinstance(error, RetentionError) else type(error).__name__
     with transaction(task.runtime.engine) as connection:
         status = connection.execute(count_attempt(sweep_id, failure=failure, most=MOST_ATTEMPTS)).scalar_one_or_none()
-    log.error(events.BATCH_FAILED, sweep=sweep_id, failure=failure)
     if status == SweepStatus.FAILED:
         log.error(events.SWEEP_FAILED, sweep=sweep_id, failure=failure, attempts=MOST_ATTEMPTS)
     return status

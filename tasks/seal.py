@@ -1,6 +1,8 @@
 """Sealing: what a batch has done is counted against its sweep and chained to the log, right before the commit."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert
 
@@ -10,10 +12,27 @@ from models.proof import merkle_root, receipt_body
 from tasks.statements.log import extend_chain
 from tasks.statements.sweeps import count_batch
 
-__all__ = ["seal"]
+__all__ = ["Acted", "seal"]
 
 
-def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: PolicyName) -> int:
+class Acted(NamedTuple):
+    """What was done in a batch, as `tasks.statements.log.logged` returns it."""
+
+    receipt_id: int
+    accounts: int
+    rows: Mapping[str, int]
+    acted_at: datetime
+    digests: Sequence[bytes]
+
+
+def seal(
+    connection: Connection,
+    acted: Acted | Row[Any],
+    *,
+    sweep_id: int,
+    action: PolicyName,
+    replays: bytes | None = None,
+) -> int:
     """Write the receipt of what an acting statement did; returns its id.
 
     The sweep's row and then the chain's head are locked until the commit, always in this order, and last: so
@@ -21,9 +40,10 @@ def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: Poli
 
     Args:
         connection: in the transaction of the acting statement.
-        acted: its row, as `tasks.statements.log.logged` says.
+        acted: what it did.
         sweep_id: the sweep it belongs to.
         action: what was done.
+        replays: digest of the exported receipt that this one repeats.
 
     Raises:
         SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
@@ -35,10 +55,10 @@ def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: Poli
         "sweep_id": sweep_id,
         "action": action.value,
         "accounts": acted.accounts,
-        "rows": acted.rows,
+        "rows": dict(acted.rows),
         "acted_at": acted.acted_at,
         "root": merkle_root(acted.digests),
-        "replays": None,
+        "replays": replays,
     }
     chain = connection.execute(extend_chain(receipt_body(said), accounts=acted.accounts)).one()
     connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

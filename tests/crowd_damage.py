@@ -65,8 +65,8 @@ DAMAGE = {
         f"INSERT INTO login_sessions (account_id) VALUES ({CLOSED})"
     ),
     "an account is gone without a purge, or purged and there, or purged twice": """
-        INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
-        SELECT action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id FROM actions
+        INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id, digest)
+        SELECT action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id, digest FROM actions
          WHERE action = 'purge' LIMIT 1""",
     "a purged account has a row left": (
         "INSERT INTO accounts (id, registration)"

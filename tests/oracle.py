@@ -1,7 +1,8 @@
 """What the rules say must have happened, in SQL written from the rules alone and sharing nothing with the worker.
 
 Holds for zones without daylight saving, as that of Japan. `remember` copies what the judgement needs before a
-sweep; `findings` compares afterwards, and gives the number of accounts or rows for which each promise is broken.
+sweep; `findings` compares afterwards, while no file has been erased yet, and gives the number of accounts or rows
+for which each promise is broken.
 """
 
 from sqlalchemy import Engine, text
@@ -33,6 +34,7 @@ SELECT a.id, a.state, a.withdrawn_at, a.counter_only_at, j.status, j.invalidated
        EXISTS (SELECT FROM holds h WHERE h.account_id = a.id AND h.released_at IS NULL) AS held
   FROM accounts a LEFT JOIN job_seekings j ON j.account_id = a.id;
 CREATE TABLE oracle.rows AS {ROWS};
+CREATE TABLE oracle.keys AS SELECT account_id AS id, storage_key FROM documents WHERE storage_key IS NOT NULL;
 """
 
 # One day counts from its first instant; the day of an event only if the event is that instant.
@@ -98,6 +100,10 @@ PROMISES = {
         SELECT count(*) FROM receipts r
           FULL JOIN (SELECT receipt_id, count(*) AS n FROM actions GROUP BY receipt_id) a ON a.receipt_id = r.id
          WHERE r.accounts IS DISTINCT FROM a.n""",
+    "a purged file's key is forgotten, or another's is kept": """
+        WITH gone AS (SELECT storage_key FROM oracle.keys JOIN oracle.fates USING (id) WHERE fate = 'purge')
+        SELECT count(*) FROM ((TABLE gone EXCEPT ALL SELECT storage_key FROM doomed_files)
+                              UNION ALL (SELECT storage_key FROM doomed_files EXCEPT ALL TABLE gone)) AS wrong""",
     "receipts do not count the rows that went": """
         SELECT count(*) FROM (SELECT r.name, sum(r.rows) AS rows FROM oracle.rows r
                                 JOIN oracle.fates f ON f.id = r.account_id WHERE fate = 'purge' GROUP BY r.name) gone

@@ -17,6 +17,7 @@ from models import CounterOnly, Policies, Purge
 from models.errors import InvalidConfiguration
 from tasks.rules.gate import Limits
 from tasks.rules.ticks import is_cron
+from worker.documents_url import documents_url
 
 __all__ = ["Settings", "settings"]
 
@@ -81,6 +82,7 @@ def _cron(expression: str) -> str:
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+DocumentsUrl = Annotated[str, AfterValidator(documents_url)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -93,6 +95,9 @@ class Settings(BaseSettings):
         None, description="PostgreSQL; unset: an embedded server under the var directory"
     )
     broker_url: BrokerUrl | None = Field(None, description="Redis; unset: an embedded server under the var directory")
+    documents_url: DocumentsUrl | None = Field(
+        None, description="where the files of documents lie, as a URL that fsspec knows; unset: none is erased"
+    )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Asia/Tokyo", description="IANA name of the zone in which days are counted"
     )
@@ -114,7 +119,7 @@ class Settings(BaseSettings):
     ceiling_floor: int = Field(
         100, ge=0, description="accounts that share and forecast allow in any case, unless they are 0"
     )
-    clock_skew_seconds: float = Field(60, gt=0, le=3600, description="by how much two clocks may differ")
+    clock_skew_seconds: float = Field(60, gt=0, le=1e10, description="by how much two clocks may differ")
     clock_gap_days: int = Field(
         7, ge=1, le=3650, description="after how many days without a dispatch a person has to say that time is right"
     )

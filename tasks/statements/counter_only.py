@@ -12,7 +12,14 @@ from tasks.statements.claim import is_claimed
 from tasks.statements.due import due
 from tasks.statements.log import ACTED_AT, ids_of, logged
 
-__all__ = ["move_claimed"]
+__all__ = ["WITHOUT_CREDENTIALS", "move_claimed", "moved_rows"]
+
+WITHOUT_CREDENTIALS: dict[str, Any] = {
+    "state": State.COUNTER_ONLY,
+    "email": None,
+    "password_hash": None,
+    "version": Account.version + 1,
+}
 
 
 @lru_cache(maxsize=8)
@@ -22,13 +29,18 @@ def move_claimed(cutoff: Cutoff, sweep_id: int) -> Select[Any]:
     The address becomes free in the same moment.
     """
     moved = _moved(cutoff)
+    return logged(moved, moved_rows(moved), action=cutoff.policy, sweep_id=sweep_id)
+
+
+def moved_rows(moved: CTE) -> dict[str, CTE]:
+    """Return what is changed for accounts in `moved`, a row for each, by table: themselves, and their logins end."""
     sessions = (
         delete(LoginSession)
         .where(LoginSession.account_id == any_(ids_of(moved)))
         .returning(literal(1))
         .cte("deleted_login_sessions")
     )
-    return logged(moved, {"accounts": moved, "login_sessions": sessions}, action=cutoff.policy, sweep_id=sweep_id)
+    return {"accounts": moved, "login_sessions": sessions}
 
 
 def _moved(cutoff: Cutoff) -> CTE:
@@ -37,13 +49,7 @@ def _moved(cutoff: Cutoff) -> CTE:
     return (
         update(Account)
         .where(is_claimed(Account.id), still_due)
-        .values(
-            state=State.COUNTER_ONLY,
-            email=None,
-            password_hash=None,
-            counter_only_at=ACTED_AT,
-            version=Account.version + 1,
-        )
+        .values(**WITHOUT_CREDENTIALS, counter_only_at=ACTED_AT)
         .returning(Account.id.label("account_id"), type_coerce(Account.withdrawn_at, Instant).label("event_at"))
         .cte("moved")
     )

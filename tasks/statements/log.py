@@ -28,7 +28,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from models import Action, ChainHead, PolicyName, Receipt
 from models.proof import ACTION_FORM
 
-__all__ = ["ACTED_AT", "extend_chain", "ids_of", "logged", "select_actions", "select_head"]
+__all__ = ["ACTED_AT", "counted", "extend_chain", "ids_of", "logged", "select_actions", "select_head", "select_ids"]
 
 INSTANTS_OF_ACTION = {"event_at", "due_at", "acted_at"}
 INSTANTS = ARRAY(DateTime(timezone=True))
@@ -58,7 +58,6 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
     Returns one row, or none where nothing was touched: what the batch's receipt will say (receipt_id, accounts,
     rows by table, acted_at), and the digests of its actions in the order of their ids.
     """
-    counts = [part for table, rows in changed.items() for part in (literal(table, Text), _count(rows))]
     law = select(
         bindparam("starts", type_=INSTANTS).label("starts"), bindparam("dues", type_=INSTANTS).label("dues")
     ).subquery("law")
@@ -94,7 +93,7 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
     return select(
         receipt.c.id.label("receipt_id"),
         receipt.c.accounts,
-        func.jsonb_build_object(*counts, type_=JSONB).label("rows"),
+        counted(changed).label("rows"),
         ACTED_AT.label("acted_at"),
         digests.label("digests"),
     )
@@ -114,6 +113,17 @@ def extend_chain(body: bytes, *, accounts: int) -> ReturningUpdate[int, bytes, b
 def select_head() -> Select[int, int, bytes]:
     """Select the end of the chain: one row (number, actions, digest)."""
     return select(ChainHead.number, ChainHead.actions, ChainHead.digest)
+
+
+def counted(changed: Mapping[str, CTE]) -> ColumnElement[dict[str, int]]:
+    """Return how many rows were deleted or updated, by table, as one object."""
+    counts = [part for table, rows in changed.items() for part in (literal(table, Text), _count(rows))]
+    return func.jsonb_build_object(*counts, type_=JSONB)
+
+
+def select_ids(model: type[Receipt | Action], *, many: int) -> Select[int]:
+    """Take the next ids of a table of the log: so many rows."""
+    return select(_next(model)).select_from(func.generate_series(1, many))
 
 
 def _next(model: type[Receipt | Action]) -> ColumnElement[int]:

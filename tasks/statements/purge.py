@@ -4,29 +4,50 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, ForeignKey, Select, Table, any_, delete, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Select,
+    Table,
+    any_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.sql.dml import ReturningDelete
 
-from models import Account, Base
+from models import Account, Base, Document, DoomedFile
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.claim import is_claimed
 from tasks.statements.due import due
 from tasks.statements.log import ids_of, logged
 
-__all__ = ["owned_tables", "purge_claimed"]
+__all__ = ["deletions", "owned_tables", "purge_claimed"]
 
 
 @lru_cache(maxsize=8)
 def purge_claimed(cutoff: Cutoff, sweep_id: int) -> Select[Any]:
     """Delete everything of the claimed accounts that are still due, and log it; as `logged` says.
 
-    One statement: its deletes see one snapshot, and foreign keys are checked when all of them are through.
+    One statement: its deletes see one snapshot, and foreign keys are checked when all of them are through. The keys
+    of the files that documents named are kept in `doomed_files`, for their files are erased after the commit.
     """
     doomed = due(cutoff, now=func.now()).where(is_claimed(Account.id)).cte("doomed").prefix_with("MATERIALIZED")
-    deleted = {
-        table.name: delete(table).where(_is_of(doomed, table)).returning(literal(1)).cte(f"deleted_{table.name}")
-        for table in owned_tables()
-    }
-    return logged(doomed, deleted, action=cutoff.policy, sweep_id=sweep_id)
+    deleted, kept = deletions(doomed, sweep_id)
+    return logged(doomed, deleted, action=cutoff.policy, sweep_id=sweep_id).add_cte(kept)
+
+
+def deletions(doomed: CTE, sweep_id: int) -> tuple[dict[str, CTE], CTE]:
+    """Return what deletes everything of the accounts in `doomed`, a row for each deleted, by table; and what keeps
+    the keys of their files.
+    """
+    deleted = {table.name: _deletion(doomed, table).cte(f"deleted_{table.name}") for table in owned_tables()}
+    return deleted, _keep_keys(deleted[Document.__tablename__], sweep_id)
 
 
 def owned_tables() -> list[Table]:
@@ -39,6 +60,16 @@ def owned_tables() -> list[Table]:
         if table is _accounts() or any(key.column.table in owned for key in table.foreign_keys):
             owned.append(table)
     return owned[::-1]
+
+
+def _deletion(doomed: CTE, table: Table) -> ReturningDelete[Any]:
+    told = table.c.storage_key if table.name == Document.__tablename__ else literal(1)
+    return delete(table).where(_is_of(doomed, table)).returning(told)
+
+
+def _keep_keys(documents: CTE, sweep_id: int) -> CTE:
+    named = select(documents.c.storage_key, literal(sweep_id, BigInteger)).where(documents.c.storage_key.is_not(None))
+    return insert(DoomedFile).from_select(["storage_key", "sweep_id"], named).cte("kept_keys")
 
 
 def _accounts() -> Table:

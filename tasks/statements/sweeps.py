@@ -32,6 +32,7 @@ __all__ = [
     "count_attempt",
     "count_batch",
     "end_sweep",
+    "fail_sweep",
     "insert_sweep",
     "mark_canary",
     "read_clock",
@@ -124,6 +125,16 @@ def end_sweep(sweep_id: int) -> ReturningUpdate[int]:
     )
 
 
+def fail_sweep(sweep_id: int, *, failure: str) -> ReturningUpdate[int]:
+    """Move a sweep that has not ended to failed; returns its id, or no row where it has ended before."""
+    return (
+        update(Sweep)
+        .where(Sweep.id == sweep_id, Sweep.ended_at.is_(None))
+        .values(status=SweepStatus.FAILED, failure=failure, held_at=None, ended_at=func.now())
+        .returning(Sweep.id)
+    )
+
+
 def count_attempt(sweep_id: int, *, failure: str, most: int) -> ReturningUpdate[str]:
     """Count a batch's failure against its sweep, which fails with the `most`-th; returns its status."""
     spent = Sweep.attempts + 1 >= most
@@ -134,6 +145,7 @@ def count_attempt(sweep_id: int, *, failure: str, most: int) -> ReturningUpdate[
             attempts=Sweep.attempts + 1,
             failure=failure,
             status=case((spent, SweepStatus.FAILED.value), else_=Sweep.status),
+            held_at=case((not_(spent), Sweep.held_at)),
             ended_at=case((spent, func.now())),
         )
         .returning(Sweep.status)

@@ -45,6 +45,12 @@ def refused(result, code: int, *parts: str) -> None:
         ("RETENTION_BROKER_URL", f"amqp://u:{SECRET}@h", "Redis URL"),
         ("RETENTION_BROKER_URL", f"rediss://:{SECRET}@h/0", "ssl_cert_reqs=required"),
         ("RETENTION_BROKER_URL", "redis://h/abc", "Redis URL"),
+        ("RETENTION_DOCUMENTS_URL", f"nowhere://u:{SECRET}@h/d", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", f"hf://u:{SECRET}@h/d", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", "hf://h/d", "whose driver is installed"),
+        ("RETENTION_DOCUMENTS_URL", "file://documents", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", "file:///", "such as file:///srv/documents"),
+        ("RETENTION_DOCUMENTS_URL", "file:///srv/../etc", "such as file:///srv/documents"),
         ("RETENTION_DRAINS", "0", "greater than or equal to 1"),
         ("RETENTION_CEILING_ACCOUNTS", "", "blank"),
         ("RETENTION_CEILING_ACCOUNTS", "-1", "greater than or equal to 0"),
@@ -83,6 +89,9 @@ def test_a_bad_setting_is_named_with_what_it_should_be(stack, variable, value, s
         (("resume", "purge", "--actor", "a", "--reason", "r"), 3, "purge is not paused"),
         (("quarantine", "retry", "--actor", "a", "--reason", "r"), 2, "give the number of an account, or --all"),
         (("quarantine", "retry", "1", "--actor", "a", "--reason", "r"), 3, "account 1 is not in quarantine"),
+        (("files", "retry", "--actor", "a", "--reason", "r"), 2, "give the ID of a file, or --all"),
+        (("files", "retry", "1", "--all", "--actor", "a", "--reason", "r"), 2, "give the ID of a file, or --all"),
+        (("files", "settle", "1", "--actor", "a", "--reason", "r"), 3, "no file 1 is left"),
         (("erase",), 2, "No such command 'erase'"),
         (("status", "--colour"), 2, "No such option"),
     ],
@@ -154,6 +163,8 @@ def test_a_worker_does_not_start_on_a_database_of_another_schema(stack, engine):
         ("log", "list"),
         ("hold", "list"),
         ("quarantine", "list"),
+        ("files", "list"),
+        ("files", "list", "--settled", "--keys"),
         ("forecast", "--days", "3"),
         ("doctor",),
     ],
@@ -171,6 +182,7 @@ def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
     names += ["approve", "reject", "pause", "resume", "quarantine list", "quarantine retry"]
     names += [f"hold {name}" for name in ("place", "release", "list")]
+    names += [f"files {name}" for name in ("list", "retry", "settle")]
     names += [
         f"account {name}"
         for name in ("withdraw", "reactivate", "login", "recover", "register", "invalidate", "revalidate")

@@ -42,5 +42,6 @@ def test_the_oracle_sees_a_day_too_early_a_day_too_late_and_a_row_left_behind(st
         "a closed account is not counter-only, or keeps credentials",
         "rows are left, or missing, that belong to an account",
         "an account has not exactly the one action it must",
+        "a purged file's key is forgotten, or another's is kept",
         "receipts do not count the rows that went",
     }

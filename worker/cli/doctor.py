@@ -14,6 +14,7 @@ from models import (
     Action,
     ChainHead,
     Decision,
+    DoomedFile,
     Forecast,
     Heartbeat,
     JobSeeking,
@@ -30,6 +31,7 @@ from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import broker_time
+from worker.cli.doctor_files import examine_files
 from worker.cli.options import as_json
 from worker.cli.output import print_json, show, table
 from worker.database import check_schema, head_revision
@@ -62,7 +64,7 @@ class Finding:
 @click.command(epilog="Example: retention doctor --json")
 @as_json
 def command(*, as_json: bool) -> int:
-    """Check configuration, database, schema, catalog, log, rights, clocks and broker: ok, or what to do.
+    """Check configuration, database, schema, catalog, log, rights, files, clocks and broker: ok, or what to do.
 
     The exit code is that of the first check that fails.
     """
@@ -86,6 +88,7 @@ def _examine(here: Deployment) -> Iterator[Finding]:
         "catalog": lambda: _catalog(here.engine),
         "log": lambda: _log(here.engine),
         "rights": lambda: _rights(here.engine),
+        "files": lambda: examine_files(here),
         "database clock": lambda: _database_clock(here.engine),
         "broker clock": lambda: _broker_clock(app),
     }
@@ -153,6 +156,7 @@ def _rights(engine: Engine) -> str:
     needed |= {each.__tablename__: ["SELECT", "INSERT", "DELETE"] for each in (Pause, PlannedAccount)}
     needed[ChainHead.__tablename__] = ["SELECT", "UPDATE"]
     needed[Quarantine.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+    needed[DoomedFile.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
     with transaction(engine) as connection:
         role = connection.scalar(select(func.current_user()))
         missing = [

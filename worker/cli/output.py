@@ -20,8 +20,8 @@ WIDE = 10_000
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """Print one JSON document; the only thing on standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    """Print one JSON document, digests in hexadecimal; the only thing on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=bytes.hex))
 
 
 def rfc3339(instant: datetime | None, zone: ZoneInfo) -> str | None:
@@ -71,6 +71,8 @@ def _cell(value: object) -> Text:
     """Return a value as text: what looks like markup in it was written by somebody, and is none."""
     if value is None:
         return Text("-")
+    if isinstance(value, bytes):
+        return Text(value.hex())
     return Text(f"{value:,}" if isinstance(value, int) else str(value))
 
 

@@ -10,6 +10,7 @@ from models import PolicyName, SweepStatus
 from models.errors import Unavailable
 from tasks.base import MINUTELY, RetentionApp
 from tasks.drain import send_drains
+from tasks.finish import UNVERIFIED
 from tasks.run import ALL, request_sweeps
 from tasks.sweep import sweep
 from worker.app import create_app
@@ -23,7 +24,7 @@ from worker.deployment import Deployment, deployment
 POLL_SECONDS = 0.3
 # Longer than a batch takes, and short enough for a script that forgot to start a worker.
 QUIET_SECONDS = 60
-EXITS = {SweepStatus.FAILED: 6, SweepStatus.HELD: 3, SweepStatus.REJECTED: 3}
+EXITS = {SweepStatus.FAILED: 1, SweepStatus.HELD: 3, SweepStatus.REJECTED: 3}
 
 
 @click.command(epilog='Example: retention run purge --wait --actor mori --reason "after the import of 1 May"')
@@ -52,7 +53,13 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
         show(sweep_table(None, sweeps), *held_lines(sweeps))
         if not wait:
             show("", "A worker takes it from here; look with `retention sweeps`.")
-    return max(EXITS.get(each["status"], 0) for each in sweeps)
+    return max(map(_exit_code, sweeps))
+
+
+def _exit_code(sweep: dict[str, Any]) -> int:
+    """Return 6 for a sweep that a verification failed, which is no fault of the program."""
+    is_unverified = sweep["status"] == SweepStatus.FAILED and sweep["failure"].startswith(UNVERIFIED)
+    return 6 if is_unverified else EXITS.get(sweep["status"], 0)
 
 
 def _wait(app: RetentionApp, here: Deployment, ids: list[int]) -> None:

@@ -1,5 +1,6 @@
 """`retention status`: is everything on time, and who is at work."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import select
 
 from models import Heartbeat
 from models.errors import Unavailable
+from tasks.files import files_left
 from tasks.measure import lateness
 from tasks.statements.control import select_pauses
 from tasks.statements.due import count_anomalies, count_holds
@@ -28,7 +30,7 @@ BEAT_SILENT_SECONDS = 150
 @click.command(epilog="Example: retention status --json")
 @as_json
 def command(*, as_json: bool) -> int:
-    """Show for each policy what is due and overdue, then sweeps under way, anomalies, holds, beat and workers."""
+    """Show for each policy what is due and overdue, then sweeps under way, anomalies, holds, files, beat, workers."""
     here = deployment()
     document = _read(here)
     try:
@@ -53,6 +55,7 @@ def _read(here: Deployment) -> dict[str, Any]:
         holds = connection.execute(count_holds()).scalar_one()
         pauses = connection.execute(select_pauses()).all()
         set_aside = {policy: accounts for policy, accounts in connection.execute(count_set_aside())}  # noqa: C416 - rows
+        left = files_left(connection)
         heard = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == "beat"))
     return {
         "at": rfc3339(now, here.zone),
@@ -73,6 +76,11 @@ def _read(here: Deployment) -> dict[str, Any]:
         "anomalies": anomalies,
         "holds": holds,
         "quarantine": set_aside,
+        "files": asdict(left)
+        | {
+            "oldest_at": rfc3339(left.oldest_at, here.zone),
+            "documents_url_is_set": here.settings.documents_url is not None,
+        },
         "beat": {
             "last_tick_at": rfc3339(heard, here.zone),
             "alive": heard is not None and (now - heard).total_seconds() < BEAT_SILENT_SECONDS,
@@ -93,7 +101,20 @@ def _show(document: dict[str, Any]) -> None:
         "paused": "; ".join(f"{name} by {each['actor']}: {each['reason']}" for name, each in document["paused"].items())
         or "no",
         "quarantine": ", ".join(f"{name} {accounts:,}" for name, accounts in document["quarantine"].items()) or "none",
+        "files left": _files(document["files"]),
         "beat": ("alive" if beat["alive"] else "silent") + f", last heard {beat['last_tick_at'] or 'never'}",
         "workers": "unknown: the broker does not answer" if workers is None else ", ".join(workers) or "none",
     }
     show(table(None, ("", ""), facts.items()))
+
+
+def _files(left: dict[str, Any]) -> str:
+    counted = {"waiting": left["waiting"], "overdue": left["overdue"], "refused": left["refused"]}
+    said = ", ".join(f"{name} {files:,}" for name, files in counted.items() if files)
+    if left["in_use"]:
+        said += f"{', ' if said else ''}in use by other accounts {left['in_use']:,}"
+    if left["oldest_at"]:
+        said += f"; the oldest since {left['oldest_at']}"
+    if left["waiting"] and not left["documents_url_is_set"]:
+        said += "; none is erased until RETENTION_DOCUMENTS_URL is set"
+    return said or "none"

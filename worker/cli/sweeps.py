@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from models import SweepStatus
+from tasks.files import files_left_of
 from tasks.statements.sweeps import select_sweeps
 from tasks.transaction import transaction
 from worker.cli.options import as_json
@@ -26,16 +27,20 @@ def sweep_document(row: Any, zone: ZoneInfo) -> dict[str, Any]:
     return document | {name: rfc3339(document[name], zone) for name in INSTANTS}
 
 
-def read_sweeps(here: Deployment, **which: Any) -> list[dict[str, Any]]:
-    """Return sweeps as JSON shows them; `which` as for `select_sweeps`."""
+def read_sweeps(here: Deployment, *, files: bool = False, **which: Any) -> list[dict[str, Any]]:
+    """Return sweeps as JSON shows them; with `files`, `files_left` too; `which` as for `select_sweeps`."""
     with transaction(here.engine) as connection:
         rows = connection.execute(select_sweeps(**which)).all()
-    return [sweep_document(row, here.zone) for row in rows]
+        left = files_left_of(connection, (row.id for row in rows)) if files else {}
+    documents = [sweep_document(row, here.zone) for row in rows]
+    return [each | {"files_left": left[each["id"]]["left"]} if files else each for each in documents]
 
 
 def sweep_table(title: str | None, sweeps: list[dict[str, Any]]) -> Any:
     """Return sweeps as a table for people."""
-    columns = ("id", "policy", "status", "due", "accounts", "as_of", "started_at", "ended_at", "actor", "failure")
+    columns = ["id", "policy", "status", "due", "accounts", "as_of", "started_at", "ended_at", "actor", "failure"]
+    if any("files_left" in each for each in sweeps):
+        columns.insert(5, "files_left")
     return table(title, columns, ([_short(each[name]) for name in columns] for each in sweeps))
 
 
@@ -64,7 +69,7 @@ def _short(value: Any) -> Any:
 @as_json
 def command(*, limit: int, as_json: bool) -> None:
     """List sweeps, newest first: which policy, at which cutoff, asked for by whom, and what came of it."""
-    sweeps = read_sweeps(deployment(), limit=limit)
+    sweeps = read_sweeps(deployment(), files=True, limit=limit)
     if as_json:
         print_json({"sweeps": sweeps})
     elif sweeps:

@@ -1,0 +1,191 @@
+"""Reconciling: after a sweep, look both ways by other statements than those that acted."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from math import ceil
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row
+
+from models import Policies, PolicyName
+from models.errors import Refused
+from tasks.findings import Findings
+from tasks.statements.reconcile import (
+    judge_actions,
+    judge_moved,
+    judge_receipts,
+    judge_repeated,
+    judge_unreceipted,
+    left_by_counter_only,
+    left_by_purge,
+    select_bounds,
+    select_neighbours,
+    select_receipts,
+    select_sweep,
+)
+from tasks.statements.remains import (
+    Reference,
+    judge_dangling,
+    judge_remains,
+    owned,
+    select_blocks,
+    select_references,
+)
+from tasks.transaction import transaction
+
+__all__ = ["find_left", "reconcile", "verify_batch"]
+
+RECEIPTS_AT_ONCE = 100
+# 128 MiB of a table are read by one statement, 512 MiB by one reconciliation.
+BLOCKS_AT_ONCE, BLOCKS_AT_MOST = 16_384, 65_536
+
+
+def reconcile(engine: Engine, policies: Policies, sweep_id: int, *, drained: bool) -> list[str]:
+    """Look whether a sweep left what was due, touched what was not, or logged other than it did.
+
+    Reads only, in pages of receipts, each in a transaction of its own: what a batch did and logged was committed
+    at once and stays, so one page's snapshot is as good as another's.
+
+    Args:
+        engine: where to look.
+        policies: days, years and zones of the law.
+        sweep_id: the sweep, which acts no more.
+        drained: whether its last claim found nothing. Only then is what is left judged; a sweep that failed, or
+            that was about one account, leaves others with good reason.
+
+    Returns:
+        A sentence for each fault, with its count and up to ten numbers; empty when all is well.
+
+    Raises:
+        Refused: there is no such sweep.
+        Unavailable: the database did not answer, or not in time; nothing is known.
+    """
+    findings = Findings(f"sweep {sweep_id}")
+    with _reading(engine) as connection:
+        sweep = _load(connection, sweep_id=sweep_id)
+        _judge_cutoff(connection, policies, sweep, findings)
+        references = _references(connection)
+        if drained:
+            _judge_left(connection, policies, sweep, findings)
+    for receipts, after, before in _pages(engine, sweep_id):
+        with _reading(engine) as connection:
+            _judge_receipts(connection, policies, sweep, receipts, references, findings)
+            findings.judge(connection, judge_unreceipted(after, before))
+    if sweep.policy == PolicyName.PURGE:
+        for reference in references:
+            if not reference.names_the_account:
+                _judge_dangling(engine, sweep, reference, findings)
+    return findings.sentences()
+
+
+def find_left(connection: Connection, policies: Policies, sweep_id: int) -> list[str]:
+    """Return what a sweep left that was due, in the snapshot of the caller's transaction; as `reconcile` says.
+
+    In a REPEATABLE READ transaction in which the acting side sees nothing due, a finding cannot be the doing of
+    somebody in between.
+
+    Raises:
+        Refused: there is no such sweep.
+    """
+    findings = Findings(f"sweep {sweep_id}")
+    _judge_left(connection, policies, _load(connection, sweep_id=sweep_id), findings)
+    return findings.sentences()
+
+
+def verify_batch(connection: Connection, policies: Policies, receipt_id: int) -> list[str]:
+    """Return what is wrong with one batch, as `reconcile` says: what it touched, what remains, what it logged.
+
+    In the batch's own transaction it judges before anything is final.
+
+    Raises:
+        Refused: there is no such receipt.
+    """
+    sweep = _load(connection, receipt_id=receipt_id)
+    findings = Findings(f"receipt {receipt_id}")
+    _judge_receipts(connection, policies, sweep, [receipt_id], _references(connection), findings)
+    return findings.sentences()
+
+
+def _reading(engine: Engine) -> AbstractContextManager[Connection]:
+    return transaction(engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True))
+
+
+def _load(connection: Connection, **which: int) -> Row[Any]:
+    sweep = connection.execute(select_sweep(**which)).one_or_none()
+    if sweep is None:
+        asked = ", ".join(f"{name.removesuffix('_id')} {number}" for name, number in which.items())
+        raise Refused(f"there is no {asked} to reconcile; look with `retention sweeps`")
+    return sweep
+
+
+def _judge_cutoff(connection: Connection, policies: Policies, sweep: Row[Any], findings: Findings) -> None:
+    purge_at, window_at = connection.execute(select_bounds(policies, sweep.as_of)).one()
+    if sweep.cutoff != (purge_at if sweep.policy == PolicyName.PURGE else window_at):
+        findings.add("cutoff is not the one that the law names", 1, [])
+
+
+def _judge_left(connection: Connection, policies: Policies, sweep: Row[Any], findings: Findings) -> None:
+    purge_at, window_at = connection.execute(select_bounds(policies, sweep.as_of)).one()
+    if sweep.policy == PolicyName.PURGE:
+        findings.judge(connection, left_by_purge(sweep.as_of, purge_at=purge_at))
+    else:
+        findings.judge(connection, left_by_counter_only(sweep.as_of, window_at=window_at, purge_at=purge_at))
+
+
+def _judge_receipts(
+    connection: Connection,
+    policies: Policies,
+    sweep: Row[Any],
+    receipts: Sequence[int],
+    references: Sequence[Reference],
+    findings: Findings,
+) -> None:
+    policy = policies[sweep.policy]
+    findings.judge(connection, judge_receipts(receipts, policy))
+    findings.judge(
+        connection,
+        judge_actions(receipts, policy, sweep_id=sweep.id, as_of=sweep.as_of, cutoff=sweep.cutoff),
+    )
+    findings.judge(connection, judge_repeated(receipts, sweep_id=sweep.id))
+    findings.judge(connection, judge_moved(receipts))
+    findings.judge(connection, judge_remains(receipts))
+    for reference in references:
+        if reference.names_the_account:
+            findings.judge(connection, judge_remains(receipts, reference))
+
+
+def _judge_dangling(engine: Engine, sweep: Row[Any], reference: Reference, findings: Findings) -> None:
+    """Read one stretch of a table through; day after day another, so that each comes round."""
+    with _reading(engine) as connection:
+        size = connection.execute(select_blocks(reference)).scalar_one()
+    stretches = ceil(size / BLOCKS_AT_MOST) or 1
+    first = sweep.as_of.toordinal() % stretches * BLOCKS_AT_MOST
+    last = min(first + BLOCKS_AT_MOST, size)
+    for start in range(first, last, BLOCKS_AT_ONCE):
+        with _reading(engine) as connection:
+            blocks = range(start, min(start + BLOCKS_AT_ONCE, last))
+            findings.judge(connection, judge_dangling(reference, blocks=blocks))
+
+
+def _references(connection: Connection) -> list[Reference]:
+    return owned(Reference(*row) for row in connection.execute(select_references()))
+
+
+def _pages(engine: Engine, sweep_id: int) -> Iterator[tuple[list[int], int | None, int | None]]:
+    """Yield a sweep's receipts page by page, each with two receipts, of any sweep, that it lies between.
+
+    Together the pages reach from the last receipt before the sweep's to the first behind them, without overlap; a
+    sweep without receipts has one empty page, behind the last receipt of all.
+    """
+    before: int | None = None
+    final = False
+    while not final:
+        with _reading(engine) as connection:
+            page = select_receipts(sweep_id, after=before, limit=RECEIPTS_AT_ONCE)
+            receipts = list(connection.scalars(page))
+            last = receipts[-1] if receipts else before
+            first = receipts[0] if receipts else last
+            earlier, later = connection.execute(select_neighbours(first, last)).one()
+        final = len(receipts) < RECEIPTS_AT_ONCE
+        yield receipts, earlier if before is None else before, later if final else last
+        before = last

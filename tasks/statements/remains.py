@@ -1,0 +1,190 @@
+"""Looking for what remains of purged accounts, in whatever tables the live database's catalog names.
+
+The deletions follow the metadata; this follows `pg_constraint`, and so meets tables that nobody told the metadata of.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    any_,
+    cast,
+    column,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    table,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, OID, REGCLASS
+from sqlalchemy.types import UserDefinedType
+
+from models import Account, Action, PolicyName
+from tasks.statements.tally import Tally, tally
+
+__all__ = ["Reference", "judge_dangling", "judge_remains", "owned", "select_blocks", "select_references"]
+
+CONSTRAINTS = table(
+    "pg_constraint",
+    *map(column, ("contype", "conparentid", "conrelid", "confrelid", "conkey", "confkey")),
+    schema="pg_catalog",
+)
+CLASSES = table("pg_class", *map(column, ("oid", "relname", "relnamespace")), schema="pg_catalog")
+NAMESPACES = table("pg_namespace", *map(column, ("oid", "nspname")), schema="pg_catalog")
+ATTRIBUTES = table("pg_attribute", *map(column, ("attrelid", "attnum", "attname")), schema="pg_catalog")
+ACCOUNTS = cast(func.to_regclass(Account.__tablename__), OID)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One foreign key of the live database.
+
+    Attributes:
+        child: number of the table that refers.
+        child_schema: its schema.
+        child_name: its name there.
+        columns: those of its columns that refer.
+        parent: number of the table referred to.
+        parent_schema: its schema.
+        parent_name: its name there.
+        parent_columns: its columns referred to, in the same order.
+        accounts: number of the table `accounts`.
+    """
+
+    child: int
+    child_schema: str
+    child_name: str
+    columns: Sequence[str]
+    parent: int
+    parent_schema: str
+    parent_name: str
+    parent_columns: Sequence[str]
+    accounts: int
+
+    @property
+    def names_the_account(self) -> bool:
+        """Whether a row that refers says itself which account it is of."""
+        return self.parent == self.accounts and list(self.parent_columns) == [Account.id.name]
+
+    def __str__(self) -> str:
+        return f"{self.child_schema}.{self.child_name} ({', '.join(self.columns)})"
+
+
+def select_references() -> Select[*tuple[Any, ...]]:
+    """Select all foreign keys: rows of what `Reference` holds; of a partitioned table those of the whole."""
+    child, child_schema = _named("child")
+    parent, parent_schema = _named("parent")
+    keys = CONSTRAINTS.c
+    return (
+        select(
+            cast(keys.conrelid, BigInteger),
+            cast(child_schema.c.nspname, Text),
+            cast(child.c.relname, Text),
+            _columns(keys.conrelid, keys.conkey),
+            cast(keys.confrelid, BigInteger),
+            cast(parent_schema.c.nspname, Text),
+            cast(parent.c.relname, Text),
+            _columns(keys.confrelid, keys.confkey),
+            cast(ACCOUNTS, BigInteger),
+        )
+        .join(child, child.c.oid == keys.conrelid)
+        .join(child_schema, child_schema.c.oid == child.c.relnamespace)
+        .join(parent, parent.c.oid == keys.confrelid)
+        .join(parent_schema, parent_schema.c.oid == parent.c.relnamespace)
+        .where(keys.contype == "f", keys.conparentid == 0)
+        .order_by(child_schema.c.nspname, child.c.relname, keys.conkey)
+    )
+
+
+def owned(references: Iterable[Reference]) -> list[Reference]:
+    """Return the references that lead to accounts, directly or through other tables."""
+    references = list(references)
+    reached = {reference.accounts for reference in references}
+    while further := {each.child for each in references if each.parent in reached} - reached:
+        reached |= further
+    return [each for each in references if each.parent in reached]
+
+
+def judge_remains(receipts: Sequence[int], reference: Reference | None = None) -> Tally:
+    """Tally rows of accounts that these receipts purged: of the table that refers, or of `accounts` itself.
+
+    The accounts are an array, so that each is one look into the index, whatever the statistics say.
+    """
+    if reference is None:
+        rows: FromClause = Account.__table__
+        number, where = rows.c.id, "accounts"
+    else:
+        rows = _table(reference.child_schema, reference.child_name, reference.columns)
+        number, where = rows.c[reference.columns[0]], str(reference)
+    purged = select(Action.account_id).where(
+        Action.receipt_id == any_(literal(list(receipts), ARRAY(BigInteger))), Action.action == PolicyName.PURGE
+    )
+    left = select(rows).where(number == any_(func.array(purged.scalar_subquery(), type_=ARRAY(BigInteger))))
+    return tally(left, cast(number, BigInteger), {f"rows of purged accounts are left in {where}": true()})
+
+
+def judge_dangling(reference: Reference, *, blocks: range) -> Tally:
+    """Tally rows that refer to nothing, whose owner went without them; reads only these blocks of the table.
+
+    No sample is shown: what such a row says of its owner may be anything.
+    """
+    child = _table(reference.child_schema, reference.child_name, (*reference.columns, "ctid")).alias("child")
+    parent = _table(reference.parent_schema, reference.parent_name, reference.parent_columns).alias("parent")
+    pairs = [
+        (child.c[ours], parent.c[theirs])
+        for ours, theirs in zip(reference.columns, reference.parent_columns, strict=True)
+    ]
+    dangling = select(child).where(
+        child.c.ctid >= _place(blocks.start),
+        child.c.ctid < _place(blocks.stop),
+        *(ours.is_not(None) for ours, _ in pairs),
+        not_(exists().where(*(theirs == ours for ours, theirs in pairs)).correlate(child)),
+    )
+    return tally(dangling, cast(null(), BigInteger), {f"rows of {reference} refer to nothing": true()})
+
+
+def select_blocks(reference: Reference) -> Select[int]:
+    """Select how many blocks the table that refers has: one row, one number."""
+    size = func.pg_relation_size(cast(literal(reference.child, OID), REGCLASS), type_=BigInteger())
+    return select(size // cast(func.current_setting("block_size"), BigInteger))
+
+
+class _Place(UserDefinedType[str]):
+    """Where in a table a row lies: block and line."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "tid"
+
+
+def _place(block: int) -> ColumnElement[str]:
+    return cast(literal(f"({block},0)", Text), _Place())
+
+
+def _table(schema: str, name: str, columns: Iterable[str]) -> FromClause:
+    return table(name, *map(column, columns), schema=schema)
+
+
+def _named(role: str) -> tuple[FromClause, FromClause]:
+    return CLASSES.alias(role), NAMESPACES.alias(f"{role}_schema")
+
+
+def _columns(relation: ColumnElement[int], numbers: ColumnElement[Any]) -> ColumnElement[list[str]]:
+    """Return the names of a relation's columns by their numbers, in the numbers' order."""
+    names = (
+        select(cast(ATTRIBUTES.c.attname, Text))
+        .where(ATTRIBUTES.c.attrelid == relation, ATTRIBUTES.c.attnum == any_(numbers))
+        .order_by(func.array_position(numbers, ATTRIBUTES.c.attnum))
+        .correlate(CONSTRAINTS)
+    )
+    return func.array(names.scalar_subquery(), type_=ARRAY(Text))

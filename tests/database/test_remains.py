@@ -1,0 +1,133 @@
+"""Whatever a sweep had to erase and did not is found, in whatever table it is."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sweeping import COUNTER_ONLY, NOW, PURGE, a_sweep, damage, damaging, findings_about, first_receipt, sweep_both
+
+from tasks import reconcile as reconciling
+from tasks.reconcile import reconcile
+
+
+@pytest.fixture
+def swept(engine, policies):
+    return sweep_both(engine, policies)
+
+
+ROWS = {
+    "accounts": ("id", "INSERT INTO accounts (id, registration) VALUES (:id, 'online')"),
+    "job_seekings": ("account_id", "INSERT INTO job_seekings (account_id, status) VALUES (:id, 'valid')"),
+    "applications": ("account_id", "INSERT INTO applications (account_id, kind, status) VALUES (:id, 'self', '')"),
+    "messages": ("account_id", "INSERT INTO messages (account_id) VALUES (:id)"),
+    "saved_searches": ("account_id", "INSERT INTO saved_searches (account_id) VALUES (:id)"),
+    "saved_jobs": ("account_id", "INSERT INTO saved_jobs (account_id) VALUES (:id)"),
+    "documents": ("account_id", "INSERT INTO documents (account_id) VALUES (:id)"),
+    "login_sessions": ("account_id", "INSERT INTO login_sessions (account_id) VALUES (:id)"),
+    "holds": ("account_id", "INSERT INTO holds (account_id, reason, placed_by) VALUES (:id, '', '')"),
+    "transitions": (
+        "account_id",
+        "INSERT INTO transitions (account_id, kind, actor, at, to_state) VALUES (:id, 'register', '', now(), '')",
+    ),
+}
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_a_row_left_of_a_purged_account_is_found_in_every_table(engine, policies, swept, table):
+    sweep_id, accounts = swept[PURGE]
+    column, insert = ROWS[table]
+    damage(engine, insert, id=accounts[0])
+    where = table if table == "accounts" else f"public.{table} ({column})"
+    with engine.connect() as connection:
+        receipt_id = first_receipt(connection, sweep_id)
+    assert findings_about(engine, policies, sweep_id, receipt_id) == {
+        f"1 rows of purged accounts are left in {where}: {accounts[0]}"
+    }
+
+
+def test_an_attachment_that_outlived_its_message_is_found(engine, policies, swept):
+    sweep_id, _ = swept[PURGE]
+    damage(engine, "INSERT INTO message_attachments (message_id) VALUES (4711)")
+    damage(engine, "INSERT INTO message_attachments (message_id) SELECT min(id) FROM messages")
+    assert reconcile(engine, policies, sweep_id, drained=True) == [
+        f"sweep {sweep_id}: 1 rows of public.message_attachments (message_id) refer to nothing"
+    ]
+
+
+def test_a_long_table_is_read_through_in_stretches_day_after_day(engine, policies, monkeypatch):
+    monkeypatch.setattr(reconciling, "BLOCKS_AT_MOST", 3)
+    monkeypatch.setattr(reconciling, "BLOCKS_AT_ONCE", 2)
+    with damaging(engine) as connection:
+        filling = "INSERT INTO message_attachments (message_id, file_name) SELECT n, repeat('x', 1000) FROM {} AS n"
+        connection.execute(text(filling.format("generate_series(1, 70)")))
+        blocks = connection.scalar(text("SELECT pg_relation_size('message_attachments') / 8192"))
+    found = 0
+    for day in range(-(-blocks // 3)):
+        sweep_id, _ = a_sweep(engine, policies, PURGE, as_of=NOW - timedelta(days=day))
+        [finding] = reconcile(engine, policies, sweep_id, drained=False)
+        count = int(finding.split()[2])
+        assert count < 70
+        found += count
+    assert (found, blocks) == (70, 10)
+
+
+def test_a_row_left_in_a_table_that_the_program_does_not_know_is_found(engine, policies, swept):
+    sweep_id, accounts = swept[PURGE]
+    with damaging(engine) as connection:
+        for statement in (
+            "CREATE SCHEMA elsewhere",
+            'CREATE TABLE elsewhere."odd notes" (id int PRIMARY KEY, "the owner" int REFERENCES accounts)',
+            'CREATE TABLE elsewhere.pages (a int, b int, note_id int REFERENCES elsewhere."odd notes", UNIQUE (a, b))',
+            "CREATE TABLE elsewhere.lines (x int, y int, FOREIGN KEY (x, y) REFERENCES elsewhere.pages (a, b))",
+            "INSERT INTO elsewhere.pages VALUES (1, 2, 9), (3, 4, NULL)",
+            "INSERT INTO elsewhere.lines VALUES (1, 2), (2, 1), (NULL, 7)",
+        ):
+            connection.exec_driver_sql(statement)
+        connection.execute(text('INSERT INTO elsewhere."odd notes" VALUES (1, :id)'), {"id": accounts[1]})
+    assert set(reconcile(engine, policies, sweep_id, drained=True)) == {
+        f"sweep {sweep_id}: 1 rows of purged accounts are left in elsewhere.odd notes (the owner): {accounts[1]}",
+        f"sweep {sweep_id}: 1 rows of elsewhere.pages (note_id) refer to nothing",
+        f"sweep {sweep_id}: 1 rows of elsewhere.lines (x, y) refer to nothing",
+    }
+
+
+CREDENTIALS = "keep an e-mail address or a password"
+KEEPING = {
+    "an e-mail address": (
+        "UPDATE accounts SET email = 'kept@example.jp' WHERE id = :id",
+        CREDENTIALS,
+    ),
+    "a password": ("UPDATE accounts SET password_hash = 'kept' WHERE id = :id", CREDENTIALS),
+    "a login": (
+        "INSERT INTO login_sessions (account_id, created_at) VALUES (:id, now() - interval '1 day')",
+        "keep login sessions",
+    ),
+    "its state": (
+        "UPDATE accounts SET state = 'withdrawn', counter_only_at = NULL WHERE id = :id",
+        "are withdrawn as before",
+    ),
+}
+
+
+@pytest.mark.parametrize("kept", KEEPING)
+def test_a_moved_account_that_keeps_what_it_had_is_found(engine, policies, swept, kept):
+    sweep_id, accounts = swept[COUNTER_ONLY]
+    change, expected = KEEPING[kept]
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE accounts DROP CONSTRAINT ck_accounts_counter_only_without_credentials"))
+    damage(engine, change, id=accounts[0])
+    found = reconcile(engine, policies, sweep_id, drained=False)
+    assert found == [f"sweep {sweep_id}: 1 moved accounts {expected}: {accounts[0]}"]
+
+
+def test_an_account_recovered_at_an_office_since_raises_no_alarm(engine, policies, swept):
+    sweep_id, accounts = swept[COUNTER_ONLY]
+    recovered = """
+        UPDATE accounts SET state = 'active', email = 'new@example.jp', password_hash = 'new',
+                            withdrawn_at = NULL, counter_only_at = NULL WHERE id = :id
+    """
+    damage(engine, recovered, id=accounts[0])
+    damage(engine, "INSERT INTO login_sessions (account_id) VALUES (:id)", id=accounts[0])
+    withdrawn = "UPDATE accounts SET state = 'withdrawn', withdrawn_at = now(), counter_only_at = NULL WHERE id = :id"
+    damage(engine, withdrawn, id=accounts[1])
+    assert reconcile(engine, policies, sweep_id, drained=True) == []
