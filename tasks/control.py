@@ -138,10 +138,10 @@ def _require_approvable(held: Row[Any], actor: str) -> None:
     if not any(stop["needs_approval"] for stop in held.held_for):
         details = "; ".join(stop["detail"] for stop in held.held_for)
         raise Refused(f"sweep {held.id} goes on by itself when its reason has gone: {details}")
-    if held.planned is None:
-        raise Refused(f"the plan of sweep {held.id} is not written down yet; try again in a minute")
     if held.tick is None and actor.strip().casefold() == held.actor.strip().casefold():
         raise Refused(f"{actor} asked for sweep {held.id}; somebody else has to approve it")
+    if held.planned is None:
+        raise Refused(f"the plan of sweep {held.id} is not written down yet; try again in a minute")
 
 
 def _decide(

@@ -52,6 +52,13 @@ def refused(result, code: int, *parts: str) -> None:
         ("RETENTION_DOCUMENTS_URL", "file:///", "such as file:///srv/documents"),
         ("RETENTION_DOCUMENTS_URL", "file:///srv/../etc", "such as file:///srv/documents"),
         ("RETENTION_DRAINS", "0", "greater than or equal to 1"),
+        ("RETENTION_CEILING_ACCOUNTS", "", "blank"),
+        ("RETENTION_CEILING_ACCOUNTS", "-1", "greater than or equal to 0"),
+        ("RETENTION_CEILING_SHARE", "5", "less than or equal to 1"),
+        ("RETENTION_CEILING_SHARE", "nan", "greater than or equal to 0"),
+        ("RETENTION_CEILING_FORECAST", "inf", "less than or equal to"),
+        ("RETENTION_CLOCK_SKEW_SECONDS", "0", "greater than 0"),
+        ("RETENTION_CLOCK_GAP_DAYS", "0", "greater than or equal to 1"),
         ("RETENTION_LOG_LEVEL", "LOUD", "'INFO'"),
         ("RETENTION_BATCH_ACOUNTS", "5", "did you mean RETENTION_BATCH_ACCOUNTS"),
     ],
@@ -75,6 +82,13 @@ def test_a_bad_setting_is_named_with_what_it_should_be(stack, variable, value, s
         (("seed", "--accounts", "0"), 2, "0 is not in the range"),
         (("forecast", "--days", "-1"), 2, "-1 is not in the range"),
         (("log", "list", "--account", "99999999999999999999"), 2, "is not in the range"),
+        (("approve", "12", "--actor", "a", "--reason", "r"), 3, "there is no sweep 12"),
+        (("reject", "12", "--actor", "a", "--reason", "r"), 3, "there is no sweep 12"),
+        (("approve", "12", "--actor", "a", "--reason", "\t"), 2, "is blank"),
+        (("pause", "all", "--actor", "a", "--reason", "r"), 2, "'all' is not one of"),
+        (("resume", "purge", "--actor", "a", "--reason", "r"), 3, "purge is not paused"),
+        (("quarantine", "retry", "--actor", "a", "--reason", "r"), 2, "give the number of an account, or --all"),
+        (("quarantine", "retry", "1", "--actor", "a", "--reason", "r"), 3, "account 1 is not in quarantine"),
         (("files", "retry", "--actor", "a", "--reason", "r"), 2, "give the ID of a file, or --all"),
         (("files", "retry", "1", "--all", "--actor", "a", "--reason", "r"), 2, "give the ID of a file, or --all"),
         (("files", "settle", "1", "--actor", "a", "--reason", "r"), 3, "no file 1 is left"),
@@ -148,6 +162,7 @@ def test_a_worker_does_not_start_on_a_database_of_another_schema(stack, engine):
         ("sweeps",),
         ("log", "list"),
         ("hold", "list"),
+        ("quarantine", "list"),
         ("files", "list"),
         ("files", "list", "--settled", "--keys"),
         ("forecast", "--days", "3"),
@@ -165,6 +180,7 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
 
 def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
+    names += ["approve", "reject", "pause", "resume", "quarantine list", "quarantine retry"]
     names += [f"hold {name}" for name in ("place", "release", "list")]
     names += [f"files {name}" for name in ("list", "retry", "settle")]
     names += [
