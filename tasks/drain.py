@@ -50,6 +50,11 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
     except SweepStoppedError:
         _pass_gates_again(self, sweep_id)
         return
+    except BatchRefusedError as error:
+        # It may have been one moment's doing, as a row that came in between; the account is tried again.
+        log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error), accounts=error.account_ids)
+        drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
+        return
     except Exception as error:
         _react(self, current, lane, error)
         raise
@@ -68,10 +73,6 @@ def _react(task: RetentionTask, current: Row[Any], lane: int, error: Exception) 
             give_up(task.runtime.engine, current, failure)
         case Unavailable():
             log.warning(events.BATCH_FAILED, sweep=current.id, lane=lane, failure=failure)
-        case BatchRefusedError():
-            # It may have been one moment's doing, as a row that came in between; the account is tried again.
-            log.warning(events.BATCH_FAILED, sweep=current.id, lane=lane, failure=failure, accounts=error.account_ids)
-            drain.apply_async((current.id, lane), countdown=2, **MINUTELY)
         case _:
             log.error(events.BATCH_FAILED, sweep=current.id, lane=lane, failure=failure)
             if _count_attempt(task, current.id, failure) == SweepStatus.RUNNING:

@@ -1,7 +1,6 @@
 """A deployment without processes: a test runs its tasks one after the other; their messages go to a real broker."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -9,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import text
 
-from models.errors import BatchRefusedError
 from tasks.base import Runtime
 from tasks.run import request_sweeps
 from worker.app import create_app
@@ -69,14 +67,13 @@ class ByHand:
         return self.row(number)
 
     def carry_out(self, number: int) -> Any:
-        """Judge a sweep, run its drains and reconcile it until it has ended or is held; returns its row."""
+        """Judge a sweep and run its drains until it has ended or is held; returns its row."""
         row = self.sweep(number)
         rounds = count()
         while row.status in ("queued", "running"):
             assert next(rounds) < MOST_ROUNDS, f"the sweep goes on and on: {row}"
             for lane in range(self.runtime.drains):
-                with suppress(BatchRefusedError):  # it has sent itself again
-                    self.do("drain", number, lane)
+                self.do("drain", number, lane)
             self.do("reconcile", number)
             row = self.sweep(number)
         return row
