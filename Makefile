@@ -37,6 +37,7 @@ bench: install ## speed as ratios, side by side in one run; report under benchma
 soak: ACCOUNTS = 1000000
 soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
+	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
 	TEST_CROWD_ACCOUNTS=10000 TEST_CROWD_SECONDS=180 $(BIN)/python -m pytest tests/system/test_crowd.py -s --timeout 0
 
 upgrade: install ## lock the newest allowed versions, with hashes

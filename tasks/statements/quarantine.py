@@ -9,7 +9,16 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from models import PolicyName, Quarantine
 
-__all__ = ["count_failure", "count_set_aside", "retry_account", "select_quarantine", "select_set_aside"]
+__all__ = [
+    "count_failure",
+    "count_failures",
+    "count_set_aside",
+    "retry_account",
+    "select_quarantine",
+    "select_set_aside",
+]
+
+FAILURES_SHOWN = 10
 
 
 def count_failure(
@@ -34,6 +43,12 @@ def count_set_aside() -> Select[str, int]:
     """Count accounts that are set aside: a row (policy, accounts) for each policy with any."""
     aside = select(Quarantine.policy, func.count()).where(Quarantine.set_aside_at.is_not(None))
     return aside.group_by(Quarantine.policy).order_by(Quarantine.policy)
+
+
+def count_failures() -> Select[str, int]:
+    """Count accounts that are set aside by what failed: rows (failure, accounts), the most frequent first."""
+    aside = select(Quarantine.failure, func.count()).where(Quarantine.set_aside_at.is_not(None))
+    return aside.group_by(Quarantine.failure).order_by(func.count().desc(), Quarantine.failure).limit(FAILURES_SHOWN)
 
 
 def select_set_aside(account_id: int) -> Select[str, str]:

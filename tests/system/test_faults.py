@@ -134,7 +134,10 @@ def test_an_account_that_the_database_refuses_is_set_aside_and_tried_again_when_
     (aside,) = stack.retention("quarantine", "list", "--json", check=True).json["quarantine"]
     assert (aside["account_id"], aside["policy"], aside["attempts"]) == (bad, "purge", 3)
     assert "SQLSTATE 23001 at table accounts" in aside["failure"]
-    assert stack.retention("status", "--json", check=True).json["quarantine"] == {"purge": 1}
+    status = stack.retention("status", "--json", check=True).json
+    assert status["quarantine"] == {"purge": 1}
+    assert status["quarantine_failures"] == {aside["failure"]: 1}
+    assert aside["failure"] in stack.retention("status", check=True).out
     assert "set aside" in stack.retention("explain", str(bad), "--json", check=True).json["prevented"]["purge"][0]
     log = (stack.directory / "worker.log").read_text()
     assert "account.set_aside" in log

@@ -13,7 +13,7 @@ from tasks.files import files_left
 from tasks.measure import lateness
 from tasks.statements.control import select_pauses
 from tasks.statements.due import count_anomalies, count_holds
-from tasks.statements.quarantine import count_set_aside
+from tasks.statements.quarantine import count_failures, count_set_aside
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import workers
@@ -55,6 +55,7 @@ def _read(here: Deployment) -> dict[str, Any]:
         holds = connection.execute(count_holds()).scalar_one()
         pauses = connection.execute(select_pauses()).all()
         set_aside = {policy: accounts for policy, accounts in connection.execute(count_set_aside())}  # noqa: C416 - rows
+        failures = {failure: accounts for failure, accounts in connection.execute(count_failures())}  # noqa: C416 - rows
         left = files_left(connection)
         heard = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == "beat"))
     return {
@@ -76,6 +77,7 @@ def _read(here: Deployment) -> dict[str, Any]:
         "anomalies": anomalies,
         "holds": holds,
         "quarantine": set_aside,
+        "quarantine_failures": failures,
         "files": asdict(left)
         | {
             "oldest_at": rfc3339(left.oldest_at, here.zone),
@@ -101,6 +103,7 @@ def _show(document: dict[str, Any]) -> None:
         "paused": "; ".join(f"{name} by {each['actor']}: {each['reason']}" for name, each in document["paused"].items())
         or "no",
         "quarantine": ", ".join(f"{name} {accounts:,}" for name, accounts in document["quarantine"].items()) or "none",
+        "set aside for": "; ".join(document["quarantine_failures"]) or "-",
         "files left": _files(document["files"]),
         "beat": ("alive" if beat["alive"] else "silent") + f", last heard {beat['last_tick_at'] or 'never'}",
         "workers": "unknown: the broker does not answer" if workers is None else ", ".join(workers) or "none",
