@@ -89,7 +89,7 @@ class Certificate:
             Unverified: it is none.
         """
         try:
-            return cls._of_json(json.loads(text, object_pairs_hook=without_doubles))
+            return cls._of_json(json.loads(text.decode(), object_pairs_hook=without_doubles))
         except (ValueError, RecursionError) as error:
             # The text of an error of JSON's own says where, and quotes nothing.
             raise Unverified(f"this is no certificate: {error}") from None
