@@ -34,6 +34,7 @@ class Runtime:
         batch_accounts: accounts in one transaction, at most.
         drains: drain tasks of one sweep at a time.
         drain_seconds: how long one drain task takes up batches before it makes room for others.
+        export_url: directory that the log is exported to; None: it is not.
     """
 
     engine: Engine
@@ -41,6 +42,7 @@ class Runtime:
     batch_accounts: int
     drains: int
     drain_seconds: float
+    export_url: str | None = None
 
 
 class RetentionTask(Task):  # type: ignore[type-arg]  # only generic in the stubs

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from models import Policy, PolicyName
+from models.proof import Head
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
@@ -26,11 +27,13 @@ class Batch:
         claimed: accounts locked; 0 means that nothing due could be claimed.
         accounts: accounts acted on; fewer than claimed where one was no longer due.
         receipt_id: the batch's receipt; None when no account was acted on.
+        head: of the chain, with that receipt as its last.
     """
 
     claimed: int = 0
     accounts: int = 0
     receipt_id: int | None = None
+    head: Head | None = None
 
 
 def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, lane: int, limit: int) -> Batch | None:
@@ -56,5 +59,5 @@ def run_batch(engine: Engine, policy: Policy, cutoff: Cutoff, *, sweep_id: int, 
         ).one_or_none()
         if acted is None:
             return Batch(accounts)
-        receipt_id = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
-    return Batch(accounts, acted.accounts, receipt_id)
+        head = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+    return Batch(accounts, acted.accounts, acted.receipt_id, head)

@@ -8,6 +8,7 @@ from celery import shared_task
 from models import Policy
 from tasks import events
 from tasks.base import MINUTELY, RetentionTask
+from tasks.export import export
 from tasks.measure import measure
 from tasks.recover import recover
 from tasks.rules.cutoff import Cutoff
@@ -36,6 +37,8 @@ def dispatch(self: RetentionTask) -> None:
             sweep.apply_async((sweep_id,), **MINUTELY)
     recover.apply_async(**MINUTELY)
     measure.apply_async(**MINUTELY)
+    if self.runtime.export_url:
+        export.apply_async(**MINUTELY)
 
 
 def _claim(task: RetentionTask, policy: Policy, now: datetime) -> int | None:

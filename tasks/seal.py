@@ -6,15 +6,17 @@ from sqlalchemy import Connection, Row, insert
 
 from models import PolicyName, Receipt
 from models.errors import SweepStoppedError
-from models.proof import merkle_root, receipt_body
+from models.proof import Head, merkle_root, receipt_body
 from tasks.statements.log import extend_chain
 from tasks.statements.sweeps import count_batch
 
 __all__ = ["seal"]
 
 
-def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: PolicyName) -> int:
-    """Write the receipt of what an acting statement did; returns its id.
+def seal(
+    connection: Connection, acted: Row[Any], *, sweep_id: int, action: PolicyName, replays: bytes | None = None
+) -> Head:
+    """Write the receipt of what an acting statement did; returns the head it makes.
 
     The sweep's row and then the chain's head are locked until the commit, always in this order, and last: so
     batches wait for one another as briefly as can be, and no batch commits once its sweep was stopped.
@@ -24,6 +26,7 @@ def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: Poli
         acted: its row, as `tasks.statements.log.logged` says.
         sweep_id: the sweep it belongs to.
         action: what was done.
+        replays: digest of the receipt that this one repeats after a restore.
 
     Raises:
         SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
@@ -38,8 +41,8 @@ def seal(connection: Connection, acted: Row[Any], *, sweep_id: int, action: Poli
         "rows": acted.rows,
         "acted_at": acted.acted_at,
         "root": merkle_root(acted.digests),
-        "replays": None,
+        "replays": replays,
     }
     chain = connection.execute(extend_chain(receipt_body(said), accounts=acted.accounts)).one()
     connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
-    return int(acted.receipt_id)
+    return Head(chain.number, chain.digest)

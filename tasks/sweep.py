@@ -94,6 +94,7 @@ def _run_batches(task: RetentionTask, cutoff: Cutoff, sweep_id: int, lane: int, 
             policy=policy.name,
             accounts=batch.accounts,
             receipt=batch.receipt_id,
+            head=str(batch.head) if batch.head else None,
             seconds=round(seconds, 3),
         )
         limit = next_accounts(limit, seconds, most=runtime.batch_accounts)

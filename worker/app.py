@@ -1,6 +1,6 @@
 """The Celery application, put together from the settings."""
 
-from tasks import dispatch, measure, recover, run, sweep
+from tasks import dispatch, export, measure, recover, run, sweep
 from tasks.base import RetentionApp, Runtime
 from worker.database import connect
 from worker.servers import Addresses
@@ -8,7 +8,7 @@ from worker.settings import Settings
 
 __all__ = ["TASKS", "create_app"]
 
-TASKS = (dispatch, measure, recover, run, sweep)
+TASKS = (dispatch, export, measure, recover, run, sweep)
 
 # A drain task takes up batches for this long and then queues itself again: that is also how long a worker
 # takes to stop without breaking anything off.
@@ -25,5 +25,6 @@ def create_app(settings: Settings, addresses: Addresses) -> RetentionApp:
         batch_accounts=settings.batch_accounts,
         drains=settings.drains,
         drain_seconds=DRAIN_SECONDS,
+        export_url=settings.export_url,
     )
     return app

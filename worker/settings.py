@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models import CounterOnly, Policies, Purge
 from models.errors import InvalidConfiguration
 from tasks.rules.ticks import is_cron
+from worker.export_url import export_url
 
 __all__ = ["Settings", "settings"]
 
@@ -80,6 +81,7 @@ def _cron(expression: str) -> str:
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+ExportUrl = Annotated[str, AfterValidator(export_url)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -92,6 +94,9 @@ class Settings(BaseSettings):
         None, description="PostgreSQL; unset: an embedded server under the var directory"
     )
     broker_url: BrokerUrl | None = Field(None, description="Redis; unset: an embedded server under the var directory")
+    export_url: ExportUrl | None = Field(
+        None, description="directory that the log is exported to, as a URL that fsspec knows; unset: it is not exported"
+    )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Asia/Tokyo", description="IANA name of the zone in which days are counted"
     )

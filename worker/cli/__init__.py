@@ -41,7 +41,7 @@ SUMMARIES = {
     "sweeps": "List sweeps, newest first.",
     "hold": "Keep the worker away from an account.",
     "account": "Withdraw, reactivate, recover, register: what people do.",
-    "log": "Read the log of actions.",
+    "log": "Read, verify and export the log of actions.",
     "forecast": "Show what falls due on each of the next days.",
     "doctor": "Check everything the worker relies on.",
 }
