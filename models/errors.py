@@ -10,6 +10,7 @@ RetentionError
 │   ├── AddressTakenError        another account has the e-mail address
 │   ├── CredentialsError         address and password do not fit an account
 │   ├── TooManyAttemptsError     somebody may be guessing; wait
+│   ├── ExportRunningError       another export is at work; one at a time is enough
 │   └── SweepStoppedError        the sweep may not go on: held, rejected or ended
 ├── InvalidConfiguration         fix the configuration or the schema, then start again (exit 4)
 ├── Unavailable                  retried with backoff: the database or the broker did not answer (exit 5)
@@ -24,6 +25,7 @@ __all__ = [
     "AddressTakenError",
     "BatchRefusedError",
     "CredentialsError",
+    "ExportRunningError",
     "InvalidConfiguration",
     "NaiveInstantError",
     "NoSuchAccountError",
@@ -79,6 +81,10 @@ class CredentialsError(Refused):
 
 class TooManyAttemptsError(Refused):
     """There were too many attempts, or nobody knows how many there were."""
+
+
+class ExportRunningError(Refused):
+    """Another export of this database is at work."""
 
 
 class SweepStoppedError(Refused):

@@ -10,6 +10,7 @@ All of it is pure, so that whoever holds an exported log or a certificate can ch
 Source of the tree: RFC 9162, section 2.1 (leaves and nodes are told apart by a first byte).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -17,10 +18,12 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "ACTION_FORM",
+    "EPOCH",
     "GENESIS",
     "Head",
     "action_digest",
     "chained",
+    "hashed",
     "merkle_path",
     "merkle_root",
     "microseconds",
@@ -32,6 +35,7 @@ ACTION_FORM = "retention.action.v1"
 RECEIPT_FORM = "retention.receipt.v1"
 GENESIS = bytes(32)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HEAD = re.compile(r"(0|[1-9][0-9]{0,17}):([0-9a-f]{64})")
 
 
 class Head(NamedTuple):
@@ -50,15 +54,15 @@ class Head(NamedTuple):
         Raises:
             ValueError: it is not one.
         """
-        number, _, digest = text.strip().partition(":")
-        if not (number.isascii() and number.isdecimal() and len(digest) == 64):
+        found = HEAD.fullmatch(text.strip())
+        if found is None:
             raise ValueError(text)
-        return cls(int(number), bytes.fromhex(digest))
+        return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
-def microseconds(instant: datetime) -> int:
-    """Return an aware instant as whole microseconds since 1970, exactly."""
-    return (instant - EPOCH) // timedelta(microseconds=1)
+def microseconds(instant: datetime | int) -> int:
+    """Return an aware instant as whole microseconds since 1970, exactly; what is so already stays."""
+    return instant if isinstance(instant, int) else (instant - EPOCH) // timedelta(microseconds=1)
 
 
 def action_digest(action: Mapping[str, Any]) -> bytes:
@@ -68,7 +72,7 @@ def action_digest(action: Mapping[str, Any]) -> bytes:
     """
     instants = (microseconds(action[name]) for name in ("event_at", "due_at", "acted_at"))
     numbers = (action["sweep_id"], action["receipt_id"])
-    return _hashed(ACTION_FORM, action["id"], action["action"], action["account_id"], *instants, *numbers)
+    return hashed(ACTION_FORM, action["id"], action["action"], action["account_id"], *instants, *numbers)
 
 
 def receipt_body(receipt: Mapping[str, Any]) -> bytes:
@@ -77,7 +81,7 @@ def receipt_body(receipt: Mapping[str, Any]) -> bytes:
     Needs id, sweep_id, action, accounts, rows (a count by table), acted_at (aware), root, replays (may be None).
     """
     rows, replays = receipt["rows"], receipt["replays"]
-    return _hashed(
+    return hashed(
         RECEIPT_FORM,
         *(receipt[name] for name in ("id", "sweep_id", "action", "accounts")),
         ",".join(f"{table}={rows[table]}" for table in sorted(rows)),
@@ -85,6 +89,11 @@ def receipt_body(receipt: Mapping[str, Any]) -> bytes:
         receipt["root"].hex(),
         "" if replays is None else replays.hex(),
     )
+
+
+def hashed(*fields: object) -> bytes:
+    """Return the SHA-256 of the fields' texts, joined by bars: the canonical text of whatever is digested here."""
+    return sha256("|".join(map(str, fields)).encode()).digest()
 
 
 def chained(previous: bytes, number: int, body: bytes) -> bytes:
@@ -130,7 +139,3 @@ def _leaf(digest: bytes) -> bytes:
 
 def _node(left: bytes, right: bytes) -> bytes:
     return sha256(b"\1" + left + right).digest()
-
-
-def _hashed(*fields: object) -> bytes:
-    return sha256("|".join(map(str, fields)).encode()).digest()

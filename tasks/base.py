@@ -41,6 +41,7 @@ class Runtime:
         broker_clock: asks the broker what time it is; raises `Unavailable` where it does not answer.
         check_schema: raises `InvalidConfiguration` where the schema is not the one this program is written for.
         documents_url: fsspec URL under which documents' files lie, without a slash at its end; None: none is erased.
+        export_url: directory that the log is exported to; None: it is not.
     """
 
     engine: Engine
@@ -52,6 +53,7 @@ class Runtime:
     broker_clock: Callable[[], datetime]
     check_schema: Callable[[], None]
     documents_url: str | None
+    export_url: str | None = None
 
 
 class RetentionTask(Task):  # type: ignore[type-arg]  # only generic in the stubs

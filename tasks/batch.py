@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from models import Policy, PolicyName
 from models.errors import BatchRefusedError, StatementError
+from models.proof import Head
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
@@ -28,11 +29,13 @@ class Batch:
         claimed: accounts locked; 0 means that nothing due could be claimed.
         accounts: accounts acted on; fewer than claimed where one was no longer due.
         receipt_id: the batch's receipt; None when no account was acted on.
+        head: of the chain, with that receipt as its last.
     """
 
     claimed: int = 0
     accounts: int = 0
     receipt_id: int | None = None
+    head: Head | None = None
 
 
 Check = Callable[[Connection, int], None]
@@ -82,10 +85,10 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
             ).one_or_none()
             if acted is None:
                 return Batch(accounts)
-            receipt_id = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+            head = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
             if check is not None:
-                check(connection, receipt_id)
-        return Batch(accounts, acted.accounts, receipt_id)
+                check(connection, acted.receipt_id)
+        return Batch(accounts, acted.accounts, acted.receipt_id, head)
     except StatementError as error:
         if claimed is None:
             raise

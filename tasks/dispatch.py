@@ -9,6 +9,7 @@ from models import Policy
 from tasks import events
 from tasks.base import MINUTELY, RetentionTask
 from tasks.erase_files import wake_erasers
+from tasks.export import export
 from tasks.gates import trust_clock
 from tasks.measure import measure
 from tasks.recover import recover
@@ -38,6 +39,8 @@ def dispatch(self: RetentionTask) -> None:
     recover.apply_async(**MINUTELY)
     measure.apply_async(**MINUTELY)
     wake_erasers(self.runtime.drains)
+    if self.runtime.export_url:
+        export.apply_async(**MINUTELY)
 
 
 def _claim(task: RetentionTask, policy: Policy, now: datetime) -> int | None:

@@ -133,6 +133,7 @@ def _tell(task: RetentionTask, current: Row[Any], lane: int, batch: Batch, secon
         policy=current.policy,
         accounts=batch.accounts,
         receipt=batch.receipt_id,
+        head=str(batch.head) if batch.head else None,
         seconds=round(seconds, 3),
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, insert
 
 from models import PolicyName, Receipt
 from models.errors import SweepStoppedError
-from models.proof import merkle_root, receipt_body
+from models.proof import Head, merkle_root, receipt_body
 from tasks.statements.log import extend_chain
 from tasks.statements.sweeps import count_batch
 
@@ -32,8 +32,8 @@ def seal(
     sweep_id: int,
     action: PolicyName,
     replays: bytes | None = None,
-) -> int:
-    """Write the receipt of what an acting statement did; returns its id.
+) -> Head:
+    """Write the receipt of what an acting statement did; returns the head it makes.
 
     The sweep's row and then the chain's head are locked until the commit, always in this order, and last: so
     batches wait for one another as briefly as can be, and no batch commits once its sweep was stopped.
@@ -62,4 +62,4 @@ def seal(
     }
     chain = connection.execute(extend_chain(receipt_body(said), accounts=acted.accounts)).one()
     connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
-    return int(acted.receipt_id)
+    return Head(chain.number, chain.digest)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tasks import dispatch, drain, erase_files, finish, measure, recover, run, sweep
+from tasks import dispatch, drain, erase_files, export, finish, measure, recover, run, sweep
 from tasks.base import RetentionApp, Runtime
 from worker.broker import broker_time
 from worker.database import check_schema, connect
@@ -11,7 +11,7 @@ from worker.settings import Settings
 
 __all__ = ["TASKS", "create_app"]
 
-TASKS = (dispatch, drain, erase_files, finish, measure, recover, run, sweep)
+TASKS = (dispatch, drain, erase_files, export, finish, measure, recover, run, sweep)
 
 # A drain task takes up batches for this long and then queues itself again: that is also how long a worker
 # takes to stop without breaking anything off.
@@ -33,5 +33,6 @@ def create_app(settings: Settings, addresses: Addresses) -> RetentionApp:
         broker_clock=lambda: datetime.fromtimestamp(broker_time(app), UTC),
         check_schema=lambda: check_schema(engine),
         documents_url=settings.documents_url,
+        export_url=settings.export_url,
     )
     return app

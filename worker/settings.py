@@ -18,6 +18,7 @@ from models.errors import InvalidConfiguration
 from tasks.rules.gate import Limits
 from tasks.rules.ticks import is_cron
 from worker.documents_url import documents_url
+from worker.export_url import export_url
 
 __all__ = ["Settings", "settings"]
 
@@ -83,6 +84,7 @@ def _cron(expression: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 DocumentsUrl = Annotated[str, AfterValidator(documents_url)]
+ExportUrl = Annotated[str, AfterValidator(export_url)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -97,6 +99,9 @@ class Settings(BaseSettings):
     broker_url: BrokerUrl | None = Field(None, description="Redis; unset: an embedded server under the var directory")
     documents_url: DocumentsUrl | None = Field(
         None, description="where the files of documents lie, as a URL that fsspec knows; unset: none is erased"
+    )
+    export_url: ExportUrl | None = Field(
+        None, description="directory that the log is exported to, as a URL that fsspec knows; unset: it is not exported"
     )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Asia/Tokyo", description="IANA name of the zone in which days are counted"

@@ -54,7 +54,7 @@ SUMMARIES = {
     "hold": "Keep the worker away from an account.",
     "account": "Withdraw, reactivate, recover, register: what people do.",
     "files": "See what purges left in object storage; try again.",
-    "log": "Read the log of actions.",
+    "log": "Read, verify and export the log of actions.",
     "forecast": "Show what falls due on each of the next days.",
     "doctor": "Check everything the worker relies on.",
 }

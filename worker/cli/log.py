@@ -1,4 +1,4 @@
-"""`retention log …`: read the log."""
+"""`retention log …`: read the log, and prove it."""
 
 from typing import Any
 
@@ -6,6 +6,9 @@ import click
 
 from tasks.statements.log import select_actions
 from tasks.transaction import transaction
+from worker.cli.log_certificate import certificate, check
+from worker.cli.log_export import export
+from worker.cli.log_verify import verify
 from worker.cli.options import NUMBER, as_json
 from worker.cli.output import print_json, rfc3339, show, table
 from worker.deployment import deployment
@@ -15,7 +18,11 @@ INSTANTS = ("event_at", "due_at", "acted_at")
 
 @click.group()
 def command() -> None:
-    """Read the log: one line for each account moved or purged."""
+    """Read the log: one line for each account moved or purged. Verify, certify and export it."""
+
+
+for _each in (verify, certificate, check, export):
+    command.add_command(_each)
 
 
 @command.command("list", epilog="Example: retention log list --account 4711")

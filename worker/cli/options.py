@@ -7,7 +7,9 @@ from unicodedata import category
 
 import click
 
-__all__ = ["ACCOUNT", "INSTANT", "NUMBER", "actor_and_reason", "as_json", "not_blank"]
+from models.proof import Head
+
+__all__ = ["ACCOUNT", "HEAD", "INSTANT", "NUMBER", "actor_and_reason", "as_json", "not_blank"]
 
 UNWRITABLE = ("Cc", "Cs")  # controls, and what stands for bytes that are no text
 NUMBER = click.IntRange(1, 2**63 - 1)
@@ -57,3 +59,18 @@ class _Instant(click.ParamType[datetime]):
 
 
 INSTANT = _Instant()
+
+
+class _Head(click.ParamType[Head]):
+    name = "head"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Head:
+        if isinstance(value, Head):
+            return value
+        try:
+            return Head.parse(value)
+        except ValueError:
+            self.fail(f"{value!r} is no head; give NUMBER:DIGEST, the digest as 64 hexadecimal signs", param, ctx)
+
+
+HEAD = _Head()

@@ -1,0 +1,68 @@
+"""`retention log verify`: is the log as it was written?"""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import click
+
+from models.errors import Refused, Unverified
+from models.proof import Head
+from tasks.exported import exported_head
+from tasks.known import heads_in
+from tasks.verify import Verification
+from tasks.verify import verify as verify_log
+from worker.cli.options import HEAD, as_json
+from worker.cli.output import print_json, show
+from worker.cli.verify_progress import VerifyProgress
+from worker.database import connect
+from worker.deployment import deployment
+
+__all__ = ["verify"]
+
+
+@click.command(epilog="Example: retention log verify --against s3://bucket/log")
+@click.option("--head", "heads", type=HEAD, multiple=True, help="A head NUMBER:DIGEST that the chain must contain.")
+@click.option("--against", metavar="URL_OR_FILE", help="An export, or a file with heads: the chain must contain them.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Processes at work; by default one for each core.")
+@as_json
+def verify(*, heads: tuple[Head, ...], against: str | None, jobs: int | None, as_json: bool) -> None:
+    """Verify every action, receipt and link of the log; exit 6 at the first break, which is named.
+
+    Without a head from outside it cannot tell the log from one written anew as a whole by somebody with every right.
+    """
+    known = [*heads, *(_known(against) if against else ())]
+    here = deployment()
+    connecting = partial(connect, here.addresses.database_url, pooled=False)
+    with VerifyProgress() as progress:
+        found = verify_log(connecting, jobs=jobs or os.cpu_count() or 1, known=known, progress=progress.advance)
+    if as_json:
+        print_json(_document(found))
+    if found.broken is not None:
+        raise Unverified(f"the log is {found.broken}")
+    if not as_json:
+        held = f"; it contains {', '.join(map(str, known))}" if known else ""
+        show(f"The log is whole: {found.receipts:,} receipts, {found.actions:,} actions, head {found.head}{held}.")
+
+
+def _known(against: str) -> list[Head]:
+    if Path(against).is_file():
+        return heads_in(Path(against).read_bytes())
+    head = exported_head(against)
+    if head is None:
+        raise Refused("nothing was exported to that place; see `retention log export`")
+    return [head]
+
+
+def _document(found: Verification) -> dict[str, object]:
+    document: dict[str, object] = {
+        "ok": found.broken is None,
+        "receipts": found.receipts,
+        "actions": found.actions,
+        "head": None if found.head is None else str(found.head),
+    }
+    if found.broken is not None:
+        each = found.broken
+        fields = {"kind": each.kind.value, "receipt": each.receipt, "action": each.action, "detail": each.detail}
+        document["break"] = fields
+    return document
