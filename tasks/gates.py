@@ -8,10 +8,13 @@ import structlog
 from sqlalchemy import Connection, Row, func
 
 from models import Policy
-from models.errors import InvalidConfiguration
+from models.errors import InvalidConfiguration, Unavailable, Unverified
+from models.proof import Head
 from tasks import events
 from tasks.base import Runtime
 from tasks.catalog import catalog_faults
+from tasks.chain import head_at, head_now
+from tasks.exported import exported_head
 from tasks.pauses import pause_stops
 from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts
 from tasks.rules.clocks import clock_stops
@@ -25,6 +28,7 @@ from tasks.statements.control import (
     set_clock,
 )
 from tasks.statements.due import count_accounts, count_due, due_since
+from tasks.statements.proof import select_replay
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
@@ -54,11 +58,13 @@ def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
     """Return what the gates say of a sweep now."""
     policy = runtime.policies[cutoff.policy]
     broker = runtime.broker_clock()
+    exported = _read_exported_head(runtime)
     with transaction(runtime.engine) as connection:
         stops = [
             *pause_stops(connection, policy.name),
             *_clock(runtime, connection, broker),
             *_catalog(runtime, connection),
+            *([exported] if isinstance(exported, Stop) else _log(connection, exported)),
             *other_worker_stops(policy, sweep.fingerprint),
         ]
         if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
@@ -110,6 +116,30 @@ def _catalog(runtime: Runtime, connection: Connection) -> list[Stop]:
     except InvalidConfiguration as error:
         faults.append(str(error))
     return [Stop(Gate.CATALOG, fault) for fault in faults]
+
+
+def _read_exported_head(runtime: Runtime) -> Head | Stop | None:
+    """Return the head that was exported last, None where there is none; a stop where it cannot be read."""
+    if runtime.export_url is None:
+        return None
+    try:
+        return exported_head(runtime.export_url)
+    except (InvalidConfiguration, Unavailable, Unverified) as error:
+        return Stop(Gate.LOG, f"the exported log cannot be read, so nobody knows whether the database has it: {error}")
+
+
+def _log(connection: Connection, exported: Head | None) -> list[Stop]:
+    """Stop where the exported log is ahead of the database: an older backup was restored, and people are back."""
+    if exported is None or head_at(connection, exported.number) == exported:
+        return []
+    if connection.execute(select_replay(exported.digest)).first() is not None:
+        return []
+    present = head_now(connection)
+    detail = (
+        f"the exported log ends with {exported}, which the database (at {present}) does not have; was an older backup "
+        "restored? see what is missing with `retention log replay`"
+    )
+    return [Stop(Gate.LOG, detail, numbers={"exported": str(exported), "present": str(present)})]
 
 
 def _policy_change(connection: Connection, policy: Policy, sweep: Row[Any], cutoff: Cutoff) -> list[Stop]:

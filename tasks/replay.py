@@ -1,7 +1,8 @@
 """Replaying an exported log after a restore: what must not exist is deleted again, what the log lacks is taken up."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -9,9 +10,11 @@ from sqlalchemy import Connection, Engine, insert
 
 from models import Action, Policies, PolicyName, Receipt, SweepStatus
 from models.errors import Refused
-from models.proof import action_digest
+from models.proof import EPOCH
+from tasks.chain import Entry
 from tasks.pauses import pause_stops
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.records import ActionRecord, ReceiptRecord
 from tasks.seal import Acted, seal
 from tasks.statements.log import select_ids
 from tasks.statements.replay import act_again, lock_accounts, select_known, select_returned
@@ -22,9 +25,6 @@ __all__ = ["Comparison", "compare", "replay"]
 
 RECEIPTS_AT_ONCE = 500
 SAMPLE_ACCOUNTS = 10
-
-# A receipt as it was exported: its columns, and as `actions` those of its actions, in the order of their ids.
-Exported = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -67,16 +67,16 @@ class Comparison:
         return not self.receipts
 
 
-def compare(engine: Engine, exported: Iterable[Exported]) -> Comparison:
+def compare(engine: Engine, exported: Iterable[Entry]) -> Comparison:
     """Return what the database lacks of an exported log, and what it has that must not exist; changes nothing."""
     found = Comparison()
-    for receipt in _missing(engine, exported):
+    for receipt, actions in _missing(engine, exported):
         with transaction(engine) as connection:
-            _look(connection, receipt, found)
+            _look(connection, receipt, actions, found)
     return found
 
 
-def replay(engine: Engine, policies: Policies, exported: Iterable[Exported], *, actor: str, reason: str) -> Comparison:
+def replay(engine: Engine, policies: Policies, exported: Iterable[Entry], *, actor: str, reason: str) -> Comparison:
     """Act again on what a backup brought back, and take the receipts that it lacks up into the chain.
 
     Each exported receipt is repeated by one of a new sweep: with the events, due instants and instants of the first
@@ -92,37 +92,36 @@ def replay(engine: Engine, policies: Policies, exported: Iterable[Exported], *, 
     _require_going(engine, policies)
     done = Comparison()
     sweeps: dict[PolicyName, int] = {}
-    for receipt in _missing(engine, exported):
-        name = PolicyName(receipt["action"])
+    for receipt, actions in _missing(engine, exported):
+        name = PolicyName(receipt.action)
         if name not in sweeps:
             sweeps[name] = _begin(engine, policies, name, actor=actor, reason=reason)
         with transaction(engine) as connection:
-            connection.execute(lock_accounts([action["account_id"] for action in receipt["actions"]]))
-            _look(connection, receipt, done)
-            rows = connection.execute(act_again(name, sweeps[name]), _given(receipt)).scalar_one()
-            _take_up(connection, receipt, rows, sweeps[name])
+            connection.execute(lock_accounts([action.account_id for action in actions]))
+            _look(connection, receipt, actions, done)
+            rows = connection.execute(act_again(name, sweeps[name]), _given(actions)).scalar_one()
+            _take_up(connection, receipt, actions, rows, sweeps[name])
     for sweep_id in sweeps.values():
         with transaction(engine) as connection:
             connection.execute(end_sweep(sweep_id))
     return done
 
 
-def _missing(engine: Engine, exported: Iterable[Exported]) -> Iterator[Exported]:
+def _missing(engine: Engine, exported: Iterable[Entry]) -> Iterator[Entry]:
     """Yield the exported receipts that the database neither has nor has taken up."""
     rest = iter(exported)
     while portion := list(islice(rest, RECEIPTS_AT_ONCE)):
         with transaction(engine) as connection:
-            rows = connection.execute(select_known([receipt["digest"] for receipt in portion])).all()
+            rows = connection.execute(select_known([receipt.digest for receipt, _ in portion])).all()
         known = {digest for row in rows for digest in row}
-        # One that repeats another is missing only if that one is missing, too, and then that one is taken up.
-        yield from (each for each in portion if each["digest"] not in known and each["replays"] not in known - {None})
+        yield from (entry for entry in portion if entry[0].digest not in known)
 
 
-def _look(connection: Connection, receipt: Exported, found: Comparison) -> None:
+def _look(connection: Connection, receipt: ReceiptRecord, actions: Sequence[ActionRecord], found: Comparison) -> None:
     found.receipts += 1
-    found.actions += len(receipt["actions"])
-    name = PolicyName(receipt["action"])
-    for account_id, is_same, is_held in connection.execute(select_returned(name), _given(receipt)):
+    found.actions += len(actions)
+    name = PolicyName(receipt.action)
+    for account_id, is_same, is_held in connection.execute(select_returned(name), _given(actions)):
         if not is_same:
             found.differing.add(account_id)
         elif is_held:
@@ -131,9 +130,16 @@ def _look(connection: Connection, receipt: Exported, found: Comparison) -> None:
             (found.to_delete if name is PolicyName.PURGE else found.to_move).add(account_id)
 
 
-def _given(receipt: Exported) -> dict[str, list[Any]]:
-    told = ("account_id", "event_at", "acted_at")
-    return {f"{name}s": [action[name] for action in receipt["actions"]] for name in told}
+def _given(actions: Sequence[ActionRecord]) -> dict[str, list[Any]]:
+    return {
+        "account_ids": [action.account_id for action in actions],
+        "event_ats": [_instant(action.event_at) for action in actions],
+        "acted_ats": [_instant(action.acted_at) for action in actions],
+    }
+
+
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def _require_going(engine: Engine, policies: Policies) -> None:
@@ -156,16 +162,26 @@ def _begin(engine: Engine, policies: Policies, name: PolicyName, *, actor: str, 
     return sweep_id
 
 
-def _take_up(connection: Connection, receipt: Exported, rows: Mapping[str, int], sweep_id: int) -> None:
+def _take_up(
+    connection: Connection,
+    receipt: ReceiptRecord,
+    actions: Sequence[ActionRecord],
+    rows: Mapping[str, int],
+    sweep_id: int,
+) -> None:
     """Write a receipt that repeats the exported one, with its actions, and chain it."""
     (receipt_id,) = connection.scalars(select_ids(Receipt, many=1))
-    ids = connection.scalars(select_ids(Action, many=len(receipt["actions"]))).all()
-    actions = [
-        {**action, "id": number, "sweep_id": sweep_id, "receipt_id": receipt_id}
-        for number, action in zip(ids, receipt["actions"], strict=True)
+    ids = connection.scalars(select_ids(Action, many=len(actions))).all()
+    repeated = [
+        action._replace(id=number, sweep_id=sweep_id, receipt_id=receipt_id)
+        for number, action in zip(ids, actions, strict=True)
     ]
-    for action in actions:
-        action["digest"] = action_digest(action)
-    connection.execute(insert(Action), actions)
-    acted = Acted(receipt_id, len(actions), rows, receipt["acted_at"], [action["digest"] for action in actions])
-    seal(connection, acted, sweep_id=sweep_id, action=PolicyName(receipt["action"]), replays=receipt["digest"])
+    digests = [action.recomputed() for action in repeated]
+    instants = ("event_at", "due_at", "acted_at")
+    lines = [
+        action._asdict() | {name: _instant(getattr(action, name)) for name in instants} | {"digest": digest}
+        for action, digest in zip(repeated, digests, strict=True)
+    ]
+    connection.execute(insert(Action), lines)
+    acted = Acted(receipt_id, len(actions), rows, _instant(receipt.acted_at), digests)
+    seal(connection, acted, sweep_id=sweep_id, action=PolicyName(receipt.action), replays=receipt.digest)

@@ -1,28 +1,28 @@
 """After a restore, an exported log says what must not exist: it is deleted again, and the log takes it up."""
 
+from functools import partial
+
 import pytest
 from builders import a_hold, an_account, dependents, everything_owned
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sweeping import COUNTER_ONLY, PURGE, closable, purgeable, run_sweep
 
-from models import Action, Receipt
 from models.errors import Refused
 from tasks import pauses
+from tasks.chain import entries, head_now, snapshot
 from tasks.reconcile import reconcile
 from tasks.replay import compare, replay
+from tasks.verify import verify
+from worker.database import connect
 
 WHO = {"actor": "auditor", "reason": "restored the backup of 1 May"}
 
 
 def exported(engine):
-    """The log as it is exported: each receipt with its actions."""
-    with engine.connect() as connection:
-        actions = connection.execute(select(Action.__table__).order_by(Action.id)).mappings().all()
-        receipts = connection.execute(select(Receipt.__table__).order_by(Receipt.number)).mappings().all()
-    return [
-        {**receipt, "actions": [dict(line) for line in actions if line["receipt_id"] == receipt["id"]]}
-        for receipt in receipts
-    ]
+    """The log as an export gives it: each receipt with its actions."""
+    with snapshot(engine) as connection:
+        end = head_now(connection)
+        return list(entries(connection, 1, end.number))
 
 
 TABLES = """
@@ -87,7 +87,7 @@ def test_a_comparison_names_what_is_missing_and_changes_nothing(engine, restored
     assert exported(engine) == []
 
 
-def test_a_replay_deletes_again_and_takes_the_actions_up_into_a_linked_chain(engine, policies, restored):
+def test_a_replay_deletes_again_and_takes_the_actions_up_into_a_linked_chain(engine, database_url, policies, restored):
     log, purged, moved, after = restored
     replay(engine, policies, log, **WHO)
     assert state(engine, purged) is None
@@ -95,11 +95,13 @@ def test_a_replay_deletes_again_and_takes_the_actions_up_into_a_linked_chain(eng
     assert owned(engine) == after
     assert compare(engine, log).is_the_same
     taken_up = exported(engine)
-    assert [each["replays"] for each in taken_up] == [each["digest"] for each in log]
+    assert [receipt.replays for receipt, _ in taken_up] == [receipt.digest for receipt, _ in log]
     for name in ("account_id", "event_at", "due_at", "acted_at", "action"):
-        assert [line[name] for each in taken_up for line in each["actions"]] == [
-            line[name] for each in log for line in each["actions"]
-        ]
+        ours, theirs = ([getattr(line, name) for _, lines in each for line in lines] for each in (taken_up, log))
+        assert ours == theirs
+    assert (
+        verify(partial(connect, database_url, pooled=False), jobs=1, known=[], progress=lambda *_: None).broken is None
+    )
     with engine.connect() as connection:
         sweeps = connection.execute(text("SELECT id, status, actor, reason FROM sweeps ORDER BY id")).all()
     assert {sweep[1:] for sweep in sweeps} == {("done", "auditor", f"replay of an exported log: {WHO['reason']}")}

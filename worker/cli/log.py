@@ -8,6 +8,7 @@ from tasks.statements.log import select_actions
 from tasks.transaction import transaction
 from worker.cli.log_certificate import certificate, check
 from worker.cli.log_export import export
+from worker.cli.log_replay import replay
 from worker.cli.log_verify import verify
 from worker.cli.options import NUMBER, as_json
 from worker.cli.output import print_json, rfc3339, show, table
@@ -21,7 +22,7 @@ def command() -> None:
     """Read the log: one line for each account moved or purged. Verify, certify and export it."""
 
 
-for _each in (verify, certificate, check, export):
+for _each in (verify, certificate, check, export, replay):
     command.add_command(_each)
 
 
