@@ -72,8 +72,14 @@ class Bench:
 
     @contextmanager
     def worker(self, url: str, name: str) -> Iterator[psutil.Process]:
-        """Run a worker as it is by default, on the database at `url`."""
-        environment = {"RETENTION_DATABASE_URL": url, "RETENTION_BROKER_URL": self.broker_url}
+        """Run a worker as it is by default, but for its ceilings, on the database at `url`."""
+        # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
+        environment = {
+            "RETENTION_DATABASE_URL": url,
+            "RETENTION_BROKER_URL": self.broker_url,
+            "RETENTION_CEILING_ACCOUNTS": "1000000000",
+            "RETENTION_CEILING_SHARE": "1",
+        }
         processes = Settings().drains + 1
         with running_worker(environment, self.directory / f"{name}.log", processes=processes) as worker:
             yield psutil.Process(worker.pid)

@@ -39,7 +39,7 @@ DELETES = ", ".join(
     for number, table in enumerate(owned_tables())
 )
 LOG = """
-INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
+INSERT INTO raw_actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id)
 SELECT '{action}', id, event_at, (date_trunc('day', event_at AT TIME ZONE 'Asia/Tokyo') + {period})
        AT TIME ZONE 'Asia/Tokyo', now(), 0, 0 FROM due
 """
