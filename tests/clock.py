@@ -14,11 +14,11 @@ CREATE = """
 CREATE SCHEMA clock;
 CREATE TABLE clock.hands (at timestamptz, since timestamptz, speed double precision);
 INSERT INTO clock.hands VALUES (now(), now(), 1);
-CREATE FUNCTION public.now() RETURNS timestamptz STABLE LANGUAGE sql
+CREATE FUNCTION clock.now() RETURNS timestamptz STABLE LANGUAGE sql
     AS 'SELECT at + (pg_catalog.now() - since) * speed FROM clock.hands';
-CREATE FUNCTION public.statement_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
+CREATE FUNCTION clock.statement_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
     AS 'SELECT at + (pg_catalog.statement_timestamp() - since) * speed FROM clock.hands';
-CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
+CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
     AS 'SELECT at + (pg_catalog.clock_timestamp() - since) * speed FROM clock.hands';
 """
 SET = text("UPDATE clock.hands SET at = :at, since = pg_catalog.now(), speed = :speed")
@@ -32,7 +32,7 @@ class DatabaseClock:
         with engine.begin() as connection:
             connection.exec_driver_sql(CREATE)
             name = connection.scalar(text("SELECT quote_ident(current_database())"))
-            connection.exec_driver_sql(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET search_path = clock, pg_catalog, public")
         engine.dispose()
 
     def set(self, at: datetime, *, speed: float = 0) -> None:
