@@ -46,6 +46,9 @@ def refused(result, code: int, *parts: str) -> None:
         ("RETENTION_BROKER_URL", f"rediss://:{SECRET}@h/0", "ssl_cert_reqs=required"),
         ("RETENTION_BROKER_URL", "redis://h/abc", "Redis URL"),
         ("RETENTION_DRAINS", "0", "greater than or equal to 1"),
+        ("RETENTION_EXPORT_URL", f"nowhere://u:{SECRET}@h/log", "the URL of a directory"),
+        ("RETENTION_EXPORT_URL", "log", "the URL of a directory"),
+        ("RETENTION_EXPORT_URL", "file://log", "the URL of a directory"),
         ("RETENTION_LOG_LEVEL", "LOUD", "'INFO'"),
         ("RETENTION_BATCH_ACOUNTS", "5", "did you mean RETENTION_BATCH_ACCOUNTS"),
     ],
@@ -138,6 +141,7 @@ def test_a_worker_does_not_start_on_a_database_of_another_schema(stack, engine):
         ("status",),
         ("sweeps",),
         ("log", "list"),
+        ("log", "verify"),
         ("hold", "list"),
         ("forecast", "--days", "3"),
         ("doctor",),
@@ -154,6 +158,7 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
 
 def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
+    names += [f"log {name}" for name in ("verify", "certificate", "check", "export")]
     names += [f"hold {name}" for name in ("place", "release", "list")]
     names += [
         f"account {name}"
