@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from benchmarks.guessing import DOES_NOT, EXISTS, guessing
 from benchmarks.measures import Bench, Size, memory, scan, throughput
+from benchmarks.verification import figure, verification
 from worker import embedded
 from worker.database import connect
 from worker.settings import Settings
@@ -29,6 +30,7 @@ FULL = Size(
     idle=(10_000, 100_000, 1_000_000),
     memory_slices=(2_000, 200_000),
     guesses=100,
+    log_actions=1_000_000,
 )
 SMOKE = Size(
     rounds=1,
@@ -39,6 +41,7 @@ SMOKE = Size(
     idle=(1_000, 5_000),
     memory_slices=(200, 2_000),
     guesses=5,
+    log_actions=2_000,
 )
 PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis")
 
@@ -57,6 +60,7 @@ def main() -> None:
         scan(bench, size, Settings().policies)
         memory(bench, size)
         guessing(bench, size.guesses, Settings().policies)
+        verification(bench, size.log_actions, size.rounds)
         about = _about(bench)
         embedded.release()
     report = _report(bench.raw, size, about)
@@ -111,6 +115,11 @@ def _report(raw: dict[str, list[float]], size: Size, about: dict[str, str]) -> s
         ),
         ("wrong password: address exists to address does not", EXISTS, DOES_NOT),
         (f"memory: {many:,} due to {few:,}", f"memory with {many} due MiB", f"memory with {few} due MiB"),
+        (
+            f"verification of {size.log_actions:,} actions: two processes to one, actions/s",
+            figure(size.log_actions, 2),
+            figure(size.log_actions, 1),
+        ),
     ]
     lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
     lines += ["", "Medians of interleaved rounds, each on work of its own in one database.", ""]

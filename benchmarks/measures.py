@@ -41,6 +41,7 @@ class Size:
     idle: tuple[int, ...]
     memory_slices: tuple[int, int]
     guesses: int
+    log_actions: int
 
 
 @dataclass(slots=True)

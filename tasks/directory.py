@@ -6,6 +6,7 @@ Drivers' errors quote URLs and credentials, so only an error's kind leaves this 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from tempfile import NamedTemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from models.errors import InvalidConfiguration, RetentionError, Unavailable
 __all__ = ["Directory", "Part", "shown"]
 
 PART = ".part"
+OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "tos", "obs", "b2"}
 # Kinds of errors after which the same again is in vain; any other may be over in a minute.
 WRONG = ("Permission", "Credential", "Auth", "Forbidden", "NotADirectory", "NotImplemented", "ParamValidation")
 
@@ -63,13 +65,9 @@ class Directory:
 
     def begin(self) -> "Part":
         """Begin a new file."""
-        path = f"{self.root}/{uuid4().hex}{PART}"
-        with self.named_errors():
-            try:
-                return Part(self, path, self.files.open(path, "wb"))
-            except FileNotFoundError:
-                self.files.makedirs(self.root, exist_ok=True)
-                return Part(self, path, self.files.open(path, "wb"))
+        protocol = self.files.protocol
+        protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+        return Upload(self) if protocols & OBJECT_STORES else Part(self)
 
     def clear_parts(self) -> None:
         """Remove what was begun and not kept by writers that did not live to; nobody else may be writing now."""
@@ -94,35 +92,63 @@ class Directory:
 
 
 class Part:
-    """A file that is being written under a name that no reader looks for.
+    """A file that is being written under a name that no reader looks for, and moved when it is whole.
 
-    Moving it is one step within a filesystem, and in an object store a copy that appears whole: whatever happens at
-    whatever time, nothing half stands under the final name. Writing under the final name at once would not do in
-    every object store: their files are completed by closing, which leaving a block by an error does as well.
+    That is one step within a filesystem, so whatever happens at whatever time, nothing half has the final name.
     """
 
-    def __init__(self, directory: Directory, path: str, file: Any) -> None:
-        self._directory, self._path, self._file = directory, path, file
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self._path = f"{directory.root}/{uuid4().hex}{PART}"
+        with directory.named_errors():
+            try:
+                self.file: Any = directory.files.open(self._path, "wb")
+            except FileNotFoundError:
+                directory.files.makedirs(directory.root, exist_ok=True)
+                self.file = directory.files.open(self._path, "wb")
 
     def write(self, data: bytes) -> None:
         """Append to it."""
-        with self._directory.named_errors():
-            self._file.write(data)
+        with self.directory.named_errors():
+            self.file.write(data)
 
     def keep(self, name: str) -> None:
         """Let it appear in the directory, whole and on disk, under its final name."""
-        with self._directory.named_errors():
-            if isinstance(self._directory.files, LocalFileSystem):
-                self._file.flush()
-                os.fsync(self._file.f.fileno())  # or a power cut could leave the name without the content
-            self._file.close()
-            self._directory.files.mv(self._path, f"{self._directory.root}/{name}")
+        with self.directory.named_errors():
+            if isinstance(self.directory.files, LocalFileSystem):
+                self.file.flush()
+                os.fsync(self.file.f.fileno())  # or a power cut could leave the name without the content
+            self.file.close()
+            self.directory.files.mv(self._path, f"{self.directory.root}/{name}")
 
     def drop(self) -> None:
         """Take it away, as far as that is possible: what stays is in nobody's way and goes with the next writer."""
         with suppress(Exception):
-            self._file.close()
-            self._directory.files.rm_file(self._path)
+            self.file.close()
+            self.directory.files.rm_file(self._path)
+
+
+class Upload(Part):
+    """A file that is being written here and uploaded when it is whole.
+
+    An object appears as a whole or not at all, and may then be locked: whoever writes it needs no right to delete.
+    Its own writing would not do: an object is completed by closing it, and leaving a block by an error closes it too.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.file = NamedTemporaryFile(prefix="retention-")  # noqa: SIM115 - `keep` and `drop` close it
+
+    def keep(self, name: str) -> None:
+        """Upload it under its final name."""
+        self.file.flush()
+        with self.directory.named_errors():
+            self.directory.files.put_file(self.file.name, f"{self.directory.root}/{name}")
+        self.file.close()
+
+    def drop(self) -> None:
+        """Take it away."""
+        self.file.close()
 
 
 def shown(url: str) -> str:

@@ -1,5 +1,6 @@
 """Verify the whole log against its chain: range by range, in several processes where that helps."""
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from models.errors import Unavailable
 from models.proof import GENESIS, Head
 from tasks.chain import entries, head_at, receipts_of, snapshot
+from tasks.children import end_with_parent
 from tasks.rules.integrity import Break, BreakKind, actions_break, head_break, receipt_break
 from tasks.statements.proof import may_beat, select_ends, select_followers, select_heads, select_receipts, select_stray
 from tasks.statements.sweeps import beat_heart
@@ -23,6 +25,7 @@ __all__ = ["SOURCE", "Span", "Verification", "verify", "verify_within"]
 SOURCE = "verify"
 RANGE_ACTIONS = 50_000
 MOST_RANGE_RECEIPTS = 10_000
+ACTIONS_WORTH_A_PROCESS = 500_000  # starting one takes as long as verifying a tenth of that
 
 Progress = Callable[["Span", int], None]
 Look = Callable[..., "Span"]
@@ -68,7 +71,7 @@ class _Ends:
 def verify(
     connecting: Callable[[], Engine],
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     known: Sequence[Head] = (),
     progress: Progress = lambda _span, _receipts: None,
 ) -> Verification:
@@ -78,7 +81,7 @@ def verify(
 
     Args:
         connecting: opens the database; it can be pickled when there are several jobs, and its engine is not pooled.
-        jobs: processes to share the work; the database works besides them.
+        jobs: processes to share the work, besides the database; None for one a core where they gain what they cost.
         known: heads from elsewhere that the chain must contain.
         progress: told after each range what was found in it, and how many receipts there are in all.
 
@@ -89,7 +92,8 @@ def verify(
     with snapshot(engine) as connection:
         ends = _look(connection, known)
     ranges = list(_ranges(ends))
-    with _workers(engine, connecting, min(jobs, len(ranges))) as submit:
+    chosen = jobs or min(os.cpu_count() or 1, 1 + ends.actions // ACTIONS_WORTH_A_PROCESS)
+    with _workers(engine, connecting, min(chosen, len(ranges))) as submit:
         spans = [submit(_examine, first, last) for first, last in ranges]
         stray = submit(_find_stray)
         found = _gathered(ends, (span() for span in spans), stray, progress)
@@ -226,6 +230,7 @@ _opened: list[Engine] = []
 
 
 def _begin(connecting: Callable[[], Engine]) -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who started us will end us
     _opened.append(connecting())
 

@@ -111,6 +111,15 @@ def certified(engine, log):
     return certify(engine, 4)
 
 
+@pytest.mark.usefixtures("log")
+def test_a_certificate_in_which_a_name_stands_twice_is_none(engine):
+    text = written(certify(engine, 4))
+    doubled = text.replace('"path":', '"format": "retention.certificate.v1", "path":', 1)
+    assert json.loads(doubled) == json.loads(text)
+    with pytest.raises(Unverified, match="twice"):
+        Certificate.read(doubled.encode())
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff\xfe", b"null", b"[" * 100_000, b"{}", b'{"format": "retention.certificate.v1"}', b"1" * 10_000],

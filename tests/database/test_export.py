@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from logs import a_log, unguarded
 from sqlalchemy import select
 
@@ -30,9 +31,17 @@ def log(engine, policies):
     a_log(engine, policies, 5, policy=PolicyName.PURGE)
 
 
-@pytest.fixture(params=["a directory", "memory"])
-def url(request, tmp_path):
-    """A place to export to, which does not exist yet."""
+def forbidden(*_, **__):
+    raise PermissionError
+
+
+@pytest.fixture(params=["a directory", "memory", "an object store"])
+def url(request, tmp_path, monkeypatch):
+    """A place to export to, which does not exist yet; in the object store nobody has the right to delete."""
+    if request.param == "an object store":
+        monkeypatch.setattr("tasks.directory.OBJECT_STORES", {"memory"})
+        monkeypatch.setattr(MemoryFileSystem, "rm", forbidden)
+        monkeypatch.setattr(MemoryFileSystem, "_rm", forbidden)
     return str(tmp_path / "log" / "here") if request.param == "a directory" else f"memory://{tmp_path.name}/log"
 
 
@@ -146,7 +155,7 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def writing(self, data):
     write(self, data[:50])
-    self._file.flush()
+    self.file.flush()
     die() if sys.argv[3] == "writing" and kept else write(self, data[50:])
 def keeping(self, name):
     die() if sys.argv[3] == "keeping" and kept else keep(self, name)

@@ -83,12 +83,16 @@ UPDATE chain_heads SET number = r.number, previous = r.previous, digest = r.dige
   FROM receipts r WHERE r.number = (SELECT max(number) FROM receipts)
 """
 SAME_TEXT = '{"accounts=3,login_sessions": 6}'  # leads to the same canonical text as two tables do
+DIGEST_OF_ACTION = """sha256(convert_to(concat_ws('|', 'retention.action.v1', id, action, account_id + 1,
+    (extract(epoch from event_at) * 1000000)::bigint, (extract(epoch from due_at) * 1000000)::bigint,
+    (extract(epoch from acted_at) * 1000000)::bigint, sweep_id, receipt_id), 'UTF8'))"""
 AFTER_LAST = "(SELECT digest FROM chain_heads)"
 DONE = [
     ([set_action("account_id = account_id + 1")], ("changed", 2, 4)),
     ([set_action("event_at = '294276-12-31'")], ("changed", 2, 4)),
     ([set_action("event_at = '-infinity'")], ("changed", 2, 4)),
     ([set_action("account_id = 1, digest = sha256('1')")], ("changed", 2, 4)),
+    ([set_action(f"account_id = account_id + 1, digest = {DIGEST_OF_ACTION}")], ("changed", 2, None)),
     (["DELETE FROM actions WHERE id = 4"], ("missing", 2, None)),
     ([set_action("receipt_id = 999")], ("missing", 2, None)),
     ([COPIED], ("inserted", 2, 99)),

@@ -59,6 +59,9 @@ def refused(result, code: int, *parts: str) -> None:
         ("RETENTION_CEILING_FORECAST", "inf", "less than or equal to"),
         ("RETENTION_CLOCK_SKEW_SECONDS", "0", "greater than 0"),
         ("RETENTION_CLOCK_GAP_DAYS", "0", "greater than or equal to 1"),
+        ("RETENTION_EXPORT_URL", f"nowhere://u:{SECRET}@h/log", "the URL of a directory"),
+        ("RETENTION_EXPORT_URL", "log", "the URL of a directory"),
+        ("RETENTION_EXPORT_URL", "file://log", "the URL of a directory"),
         ("RETENTION_LOG_LEVEL", "LOUD", "'INFO'"),
         ("RETENTION_BATCH_ACOUNTS", "5", "did you mean RETENTION_BATCH_ACCOUNTS"),
     ],
@@ -161,6 +164,7 @@ def test_a_worker_does_not_start_on_a_database_of_another_schema(stack, engine):
         ("status",),
         ("sweeps",),
         ("log", "list"),
+        ("log", "verify"),
         ("hold", "list"),
         ("quarantine", "list"),
         ("files", "list"),
@@ -181,6 +185,7 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
 def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
     names += ["approve", "reject", "pause", "resume", "quarantine list", "quarantine retry"]
+    names += [f"log {name}" for name in ("verify", "certificate", "check", "export", "replay")]
     names += [f"hold {name}" for name in ("place", "release", "list")]
     names += [f"files {name}" for name in ("list", "retry", "settle")]
     names += [

@@ -1,6 +1,5 @@
 """`retention log verify`: is the log as it was written?"""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +23,7 @@ __all__ = ["verify"]
 @click.command(epilog="Example: retention log verify --against s3://bucket/log")
 @click.option("--head", "heads", type=HEAD, multiple=True, help="A head NUMBER:DIGEST that the chain must contain.")
 @click.option("--against", metavar="URL_OR_FILE", help="An export, or a file with heads: the chain must contain them.")
-@click.option("--jobs", type=click.IntRange(1, 64), help="Processes at work; by default one for each core.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Processes at work; by default as many as help.")
 @as_json
 def verify(*, heads: tuple[Head, ...], against: str | None, jobs: int | None, as_json: bool) -> None:
     """Verify every action, receipt and link of the log; exit 6 at the first break, which is named.
@@ -35,7 +34,7 @@ def verify(*, heads: tuple[Head, ...], against: str | None, jobs: int | None, as
     here = deployment()
     connecting = partial(connect, here.addresses.database_url, pooled=False)
     with VerifyProgress() as progress:
-        found = verify_log(connecting, jobs=jobs or os.cpu_count() or 1, known=known, progress=progress.advance)
+        found = verify_log(connecting, jobs=jobs, known=known, progress=progress.advance)
     if as_json:
         print_json(_document(found))
     if found.broken is not None:

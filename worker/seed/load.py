@@ -1,15 +1,12 @@
 """Writing a made-up population into the database: by COPY, in one transaction, all or nothing."""
 
 import multiprocessing
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from multiprocessing.connection import wait
-from threading import Thread
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -33,6 +30,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 
 from models import Account, Message
 from models.errors import Refused
+from tasks.children import end_with_parent
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from worker.seed.population import CHUNK_ACCOUNTS, COLUMNS, Chunk, blocks
@@ -130,7 +128,7 @@ def _copy_block(driver: psycopg.Connection, table: str, block: bytes) -> int:
 def _made(chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, dict[str, bytes]]]:
     """Yield each chunk with its blocks, made in other processes a few ahead."""
     spawn = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=_end_with_parent)
+    executor = ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=end_with_parent)
     try:
         making: deque[tuple[Chunk, Future[dict[str, bytes]]]] = deque()
         making.extend((chunk, executor.submit(blocks, chunk)) for chunk in islice(chunks, CHUNKS_IN_FLIGHT))
@@ -140,19 +138,6 @@ def _made(chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, dict[str, bytes]]]:
             making.extend((next_one, executor.submit(blocks, next_one)) for next_one in islice(chunks, 1))
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone, even by SIGKILL; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101 - runs in children only
-    sentinel = parent.sentinel
-
-    def follow() -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    Thread(target=follow, daemon=True).start()
 
 
 def _derived() -> list[Derived]:
