@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 ACCOUNTS ?= 20000
+PROCESSES ?= 3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -19,7 +20,7 @@ run: install ## seed 20,000 accounts, then worker and beat on embedded servers, 
 	@$(BIN)/retention up --seed $(ACCOUNTS)
 
 test: install ## every test, on real PostgreSQL, Redis, worker and beat
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 lint: install ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
