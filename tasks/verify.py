@@ -16,7 +16,15 @@ from models.proof import GENESIS, Head
 from tasks.chain import entries, head_at, receipts_of, snapshot
 from tasks.children import end_with_parent
 from tasks.rules.integrity import Break, BreakKind, actions_break, head_break, receipt_break
-from tasks.statements.proof import may_beat, select_ends, select_followers, select_heads, select_receipts, select_stray
+from tasks.statements.proof import (
+    may_beat,
+    select_ends,
+    select_followers,
+    select_heads,
+    select_receipts,
+    select_stray,
+    select_unnumbered,
+)
 from tasks.statements.sweeps import beat_heart
 from tasks.transaction import transaction
 
@@ -164,15 +172,18 @@ def _find_stray(connection: Connection) -> Span:
 def _look(connection: Connection, known: Sequence[Head]) -> _Ends:
     low, high = connection.execute(select_ends()).one()
     high = high or 0
-    heads = [row for row in connection.execute(select_heads()) if None not in row]
+    heads = connection.execute(select_heads()).all()
     breaks = [each for head in known if (each := head_break(head, head_at(connection, head.number), last=high))]
     if low is not None and low < 1:
         breaks.append(Break(BreakKind.INSERTED, low, None, "the chain begins with receipt 1"))
-    if len(heads) != 1:
-        kind = BreakKind.INSERTED if heads else BreakKind.MISSING
-        breaks.append(Break(kind, high + 1, None, f"the chain has {'several heads' if heads else 'no head'}"))
+    if (unnumbered := connection.scalar(select_unnumbered())) is not None:
+        detail = f"the receipt with id {unnumbered} has no number"
+        breaks.append(Break(BreakKind.INSERTED, None, None, detail))
+    if len(heads) != 1 or None in heads[0] or not heads[0].single:
+        kind = BreakKind.INSERTED if len(heads) > 1 else BreakKind.MISSING
+        breaks.append(Break(kind, high + 1, None, f"the chain has {'several heads' if len(heads) > 1 else 'no head'}"))
         return _Ends(None, 0, max(high, 0), tuple(breaks))
-    number, actions, previous, digest = heads[0]
+    number, actions, previous, digest, _ = heads[0]
     if number > high:
         detail = f"the chain's head is receipt {number}, but receipt {high} is the last"
         breaks.append(Break(BreakKind.TRUNCATED, high + 1, None, detail))

@@ -7,7 +7,16 @@ from typing import Any
 
 from models.errors import Unverified
 from models.proof import Head, chained, merkle_path, root_by_path
-from tasks.rules.records import ActionRecord, ReceiptRecord, array_of, digest_of, fields_of, head_of, without_doubles
+from tasks.rules.records import (
+    ActionRecord,
+    ReceiptRecord,
+    array_of,
+    digest_of,
+    fields_of,
+    head_of,
+    integer_of,
+    without_doubles,
+)
 
 __all__ = ["Certificate"]
 
@@ -89,7 +98,8 @@ class Certificate:
             Unverified: it is none.
         """
         try:
-            return cls._of_json(json.loads(text.decode(), object_pairs_hook=without_doubles))
+            found = json.loads(text.decode(), object_pairs_hook=without_doubles, parse_int=integer_of)
+            return cls._of_json(found)
         except (ValueError, RecursionError) as error:
             # The text of an error of JSON's own says where, and quotes nothing.
             raise Unverified(f"this is no certificate: {error}") from None

@@ -8,9 +8,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from models.proof import ACTION_FORM, EPOCH, Head, hashed, microseconds, receipt_body
+from models.proof import ACTION_FORM, EPOCH, GENESIS, Head, hashed, microseconds, receipt_body
 
-__all__ = ["ActionRecord", "ReceiptRecord", "array_of", "digest_of", "fields_of", "head_of", "without_doubles"]
+__all__ = [
+    "ActionRecord",
+    "ReceiptRecord",
+    "array_of",
+    "digest_of",
+    "fields_of",
+    "head_of",
+    "integer_of",
+    "without_doubles",
+]
 
 FIRST, LAST = (
     microseconds(instant) for instant in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -76,6 +85,7 @@ class ReceiptRecord(NamedTuple):
             and all(isinstance(value, int) for value in whole)
             and self.accounts > 0
             and all(isinstance(value, bytes) for value in digests)
+            and (self.replays is None or len(self.replays) == len(GENESIS))
             and _are_rows(self.rows)
         )
 
@@ -142,6 +152,18 @@ def array_of(value: object) -> list[Any]:
     if isinstance(value, list):
         return value
     raise ValueError("an array was expected")
+
+
+def integer_of(text: str) -> int:
+    """Return a number of JSON that is spelled as it is written here: `-0` is none.
+
+    Raises:
+        ValueError: it is spelled otherwise.
+    """
+    number = int(text)
+    if str(number) != text:
+        raise ValueError("a whole number was expected")
+    return number
 
 
 def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

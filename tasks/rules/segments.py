@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from models.errors import Unverified
 from models.proof import Head
-from tasks.rules.records import ActionRecord, ReceiptRecord, array_of, fields_of, head_of, without_doubles
+from tasks.rules.records import ActionRecord, ReceiptRecord, array_of, fields_of, head_of, integer_of, without_doubles
 
 __all__ = ["Segment", "entry_line", "head_line", "header_line", "listed", "read_header", "read_line"]
 
@@ -118,4 +118,4 @@ def _line(value: dict[str, Any]) -> bytes:
 def _value(line: bytes) -> Any:
     if not line.endswith(b"\n"):
         raise ValueError("the line is not whole")
-    return json.loads(line.decode(), object_pairs_hook=without_doubles)
+    return json.loads(line.decode(), object_pairs_hook=without_doubles, parse_int=integer_of)

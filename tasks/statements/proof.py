@@ -25,6 +25,7 @@ __all__ = [
     "select_receipts",
     "select_replay",
     "select_stray",
+    "select_unnumbered",
 ]
 
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -36,6 +37,11 @@ FOLLOWERS = 10
 def select_receipts(first: int, last: int) -> Select[Any]:
     """Select the receipts numbered `first` to `last`, both inclusive, in order: every column of `ReceiptRecord`."""
     return _receipts().where(Receipt.number.between(first, last)).order_by(Receipt.number, Receipt.id)
+
+
+def select_unnumbered() -> Select[int]:
+    """Select the id of a receipt without a number, the lowest; or no row. The index of the numbers finds it."""
+    return select(Receipt.id).where(Receipt.number.is_(None)).order_by(Receipt.id).limit(1)
 
 
 def select_followers(digest: bytes) -> Select[Any]:
@@ -59,13 +65,13 @@ def select_place(action_id: int) -> Select[int]:
     return select(Receipt.number).join(Action, Action.receipt_id == Receipt.id).where(Action.id == action_id)
 
 
-def select_heads() -> Select[int, int, bytes, bytes]:
-    """Select the chain's head: a row (number, actions, previous, digest); more than one, or none, is a fault."""
-    return (
-        select(ChainHead.number, ChainHead.actions, ChainHead.previous, ChainHead.digest)
-        .where(ChainHead.single)
-        .limit(2)
-    )
+def select_heads() -> Select[int, int, bytes, bytes, bool]:
+    """Select the chain's head: a row (number, actions, previous, digest, single); more than one, or none, is a fault.
+
+    So is one that is not `single`; the one that is comes first.
+    """
+    columns = (ChainHead.number, ChainHead.actions, ChainHead.previous, ChainHead.digest, ChainHead.single)
+    return select(*columns).order_by(ChainHead.single.desc().nulls_last()).limit(2)
 
 
 def select_ends() -> Select[int | None, int | None]:
@@ -90,8 +96,11 @@ def select_replay(digest: bytes) -> Select[int]:
 
 
 def select_stray() -> Select[int, int]:
-    """Select an action that names a receipt which is not there: a row (id, receipt_id), the lowest id; or no row."""
-    owned = exists().where(Receipt.id == Action.receipt_id)
+    """Select an action that names a receipt which is not there: a row (id, receipt_id), the lowest id; or no row.
+
+    A receipt without a number has no place in the chain, so it is there for nobody.
+    """
+    owned = exists().where(Receipt.id == Action.receipt_id, Receipt.number.is_not(None))
     return select(Action.id, Action.receipt_id).where(~owned).order_by(Action.id).limit(1)
 
 
