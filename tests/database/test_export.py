@@ -323,3 +323,17 @@ def test_a_place_that_cannot_be_used_is_named_without_its_secrets(engine, url, e
         export_log(engine, url)
     assert part in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("small", "log")
+def test_a_segment_of_another_history_is_found_though_it_is_whole_in_itself(engine, policies, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    export_log(engine, str(one))
+    lose_all_after(engine, 1)
+    a_log(engine, policies, 9)
+    export_log(engine, str(other))
+    mixed = [min(other.iterdir()), *sorted(one.iterdir())[1:]]
+    for file in mixed:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(Unverified, match=r"000002-.* follows 2:.*, which no segment before it contains"):
+        check_export(str(tmp_path))
