@@ -55,7 +55,7 @@ def refused(result, code: int, *parts: str) -> None:
         ("RETENTION_CEILING_ACCOUNTS", "", "blank"),
         ("RETENTION_CEILING_ACCOUNTS", "-1", "greater than or equal to 0"),
         ("RETENTION_CEILING_SHARE", "5", "less than or equal to 1"),
-        ("RETENTION_CEILING_SHARE", "nan", "greater than or equal to 0"),
+        ("RETENTION_CEILING_SHARE", "nan", "it should be"),
         ("RETENTION_CEILING_FORECAST", "inf", "less than or equal to"),
         ("RETENTION_CLOCK_SKEW_SECONDS", "0", "greater than 0"),
         ("RETENTION_CLOCK_GAP_DAYS", "0", "greater than or equal to 1"),
