@@ -13,7 +13,7 @@ __all__ = ["cutoff_of", "fill_idle", "fill_thin", "fill_whole", "settle"]
 
 # Slice k is the accounts whose event lies in day k from here on. A cutoff at the end of that day, with all earlier
 # slices done, is about slice k alone; so every measurement finds work of its own in one database.
-FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
+FIRST_DAY = datetime(2015, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo"))
 
 # The raw loop's log is a table of its own, or reconciliation would ask for the receipts that it does not write.
 RAW_LOG = """
@@ -66,7 +66,7 @@ IDLE = """
 
 def cutoff_of(number: int) -> datetime:
     """Return a bound that takes in all of a slice and nothing of the next."""
-    return FIRST_DAY + timedelta(days=number + 1, seconds=-1)
+    return FIRST_DAY + timedelta(days=number + 1)
 
 
 def fill_whole(engine: Engine, slices: list[int], *, accounts: int) -> None:
