@@ -39,7 +39,7 @@ def entries(connection: Connection, first: int, last: int) -> Generator[Entry]:
     portion: list[ReceiptRecord] = []
     for receipt in receipts(connection, first, last):
         portion.append(receipt)
-        if sum(each.accounts for each in portion) >= PORTION_ACTIONS:
+        if sum(map(_said, portion)) >= PORTION_ACTIONS:
             yield from _with_actions(connection, portion)
             portion = []
     yield from _with_actions(connection, portion)
@@ -75,7 +75,7 @@ def _with_actions(connection: Connection, portion: Sequence[ReceiptRecord]) -> I
     if not portion:
         return
     actions: dict[int, list[ActionRecord]] = {receipt.id: [] for receipt in portion}
-    most = {receipt.id: receipt.accounts + 1 for receipt in portion}
+    most = {receipt.id: _said(receipt) + 1 for receipt in portion}
     options = {"yield_per": STREAMED_ACTIONS}
     with connection.execute(select_actions_of(list(actions)), execution_options=options) as found:
         for row in found:
@@ -84,6 +84,11 @@ def _with_actions(connection: Connection, portion: Sequence[ReceiptRecord]) -> I
                 actions[action.receipt_id].append(action)
     for receipt in portion:
         yield receipt, actions[receipt.id]
+
+
+def _said(receipt: ReceiptRecord) -> int:
+    """Return how many actions a receipt says it has; one that was tampered with may say anything."""
+    return receipt.accounts if receipt.is_well_formed() else 0
 
 
 def _receipt(row: Row[Any]) -> ReceiptRecord:

@@ -2,11 +2,13 @@
 
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from math import ceil
 from multiprocessing import get_context
 
 from sqlalchemy import Connection, Engine
@@ -33,6 +35,7 @@ __all__ = ["SOURCE", "Span", "Verification", "verify", "verify_within"]
 SOURCE = "verify"
 RANGE_ACTIONS = 50_000
 MOST_RANGE_RECEIPTS = 10_000
+AHEAD = 4  # ranges that wait for each job, so that none of them is idle
 ACTIONS_WORTH_A_PROCESS = 500_000  # starting one takes as long as verifying a tenth of that
 
 Progress = Callable[["Span", int], None]
@@ -99,12 +102,9 @@ def verify(
     engine = connecting()
     with snapshot(engine) as connection:
         ends = _look(connection, known)
-    ranges = list(_ranges(ends))
     chosen = jobs or min(os.cpu_count() or 1, 1 + ends.actions // ACTIONS_WORTH_A_PROCESS)
-    with _workers(engine, connecting, min(chosen, len(ranges))) as submit:
-        spans = [submit(_examine, first, last) for first, last in ranges]
-        stray = submit(_find_stray)
-        found = _gathered(ends, (span() for span in spans), stray, progress)
+    with _workers(engine, connecting, min(chosen, ceil(ends.last / _length(ends)))) as submit:
+        found = _gathered(ends, _in_turn(submit, _ranges(ends), chosen), submit(_find_stray), progress)
     if found.broken is None:
         _write_down(engine)
     return found
@@ -200,10 +200,26 @@ def _look(connection: Connection, known: Sequence[Head]) -> _Ends:
 
 def _ranges(ends: _Ends) -> Iterator[tuple[int, int]]:
     """Cut the chain into ranges of about equal work."""
-    actions_each = max(ends.actions // max(ends.last, 1), 1)
-    length = min(max(RANGE_ACTIONS // actions_each, 1), MOST_RANGE_RECEIPTS)
+    length = _length(ends)
     for first in range(1, ends.last + 1, length):
         yield first, min(first + length - 1, ends.last)
+
+
+def _length(ends: _Ends) -> int:
+    """Return of how many receipts a range consists."""
+    actions_each = max(ends.actions // max(ends.last, 1), 1)
+    return min(max(RANGE_ACTIONS // actions_each, 1), MOST_RANGE_RECEIPTS)
+
+
+def _in_turn(submit: Submit, ranges: Iterable[tuple[int, int]], jobs: int) -> Iterator[Span]:
+    """Have the ranges examined, each job a few ahead: a forged last number makes them more than can be listed."""
+    ahead: deque[Callable[[], Span]] = deque()
+    for first, last in ranges:
+        ahead.append(submit(_examine, first, last))
+        if len(ahead) > AHEAD * jobs:
+            yield ahead.popleft()()
+    while ahead:
+        yield ahead.popleft()()
 
 
 def _write_down(engine: Engine) -> None:

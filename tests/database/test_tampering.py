@@ -1,7 +1,7 @@
 """Any single change of any stored value of the log is found, whatever it is and wherever."""
 
 import pytest
-from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 from logs import a_log, unguarded
 from sqlalchemy.dialects import postgresql
@@ -80,6 +80,7 @@ CHANGE = st.sampled_from(COLUMNS).flatmap(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(change=CHANGE)
+@example(change=(("receipts", "accounts", "BIGINT"), "NULL", 0))
 @pytest.mark.usefixtures("log")
 def test_any_single_changed_value_is_found(engine, change):
     (table, column, _), how, row = change

@@ -178,6 +178,15 @@ def test_several_processes_find_what_one_finds(engine, verified, monkeypatch):
     assert verified(jobs=2).broken.receipt == 3
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.usefixtures("log")
+def test_a_number_that_no_chain_has_does_not_make_the_verification_endless(engine, verified, jobs):
+    with engine.begin() as connection:
+        unguarded(connection, forged(2**63 - 1, AFTER_LAST), HEAD_MOVED_TO_LAST)
+    broken = verified(jobs=jobs).broken
+    assert (broken.kind, broken.receipt) == ("missing", 6)
+
+
 @pytest.mark.usefixtures("log")
 def test_each_range_is_held_against_the_one_before(engine, verified, monkeypatch):
     monkeypatch.setattr("tasks.verify.RANGE_ACTIONS", 1)
