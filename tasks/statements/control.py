@@ -55,6 +55,7 @@ __all__ = [
     "reject_sweep",
     "release_sweep",
     "select_clock",
+    "select_decisions",
     "select_expected",
     "select_forecast_made",
     "select_last_judged",
@@ -155,6 +156,20 @@ def insert_decision(
     """Write down a decision."""
     row = {"at": func.clock_timestamp(), "kind": kind, "policy": policy, "sweep_id": sweep_id}
     return insert(Decision).values(**row, actor=actor, reason=reason, details=details)
+
+
+def select_decisions(*, sweep_id: int | None = None, before: int | None = None, limit: int) -> Select[Any]:
+    """Select decisions, newest first: every column of `decisions`.
+
+    Args:
+        sweep_id: only this sweep's.
+        before: only decisions with a smaller id; pages on.
+        limit: rows at most.
+    """
+    rows = select(*Decision.__table__.columns).order_by(Decision.id.desc()).limit(limit)
+    if sweep_id is not None:
+        rows = rows.where(Decision.sweep_id == sweep_id)
+    return rows if before is None else rows.where(Decision.id < before)
 
 
 def select_last_judged(policy: PolicyName, *, before: int) -> Select[str | None]:

@@ -182,13 +182,17 @@ def select_open(*, idle: timedelta) -> Select[int, str]:
     return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), quiet).order_by(Sweep.id)
 
 
-def select_sweeps(*, ids: list[int] | None = None, unended: bool = False, limit: int | None = None) -> Select[Any]:
-    """Select sweeps, newest first: every column of `sweeps`."""
+def select_sweeps(
+    *, ids: list[int] | None = None, unended: bool = False, before: int | None = None, limit: int | None = None
+) -> Select[Any]:
+    """Select sweeps, newest first: every column of `sweeps`; with `before` only those with a smaller id."""
     rows = select(*Sweep.__table__.columns).order_by(Sweep.id.desc())
     if ids is not None:
         rows = rows.where(Sweep.id.in_(ids))
     if unended:
         rows = rows.where(Sweep.ended_at.is_(None))
+    if before is not None:
+        rows = rows.where(Sweep.id < before)
     return rows if limit is None else rows.limit(limit)
 
 
