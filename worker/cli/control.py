@@ -1,5 +1,6 @@
 """`retention approve`, `reject`, `pause`, `resume`: what a person decides."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,11 +10,11 @@ from models.errors import Unavailable
 from tasks import control, pauses
 from tasks.base import MINUTELY
 from tasks.sweep import sweep
+from worker.answers.sweeps import read_sweeps
 from worker.app import create_app
 from worker.broker import publishing
 from worker.cli.options import NUMBER, actor_and_reason, as_json
 from worker.cli.output import error_console, print_json, show
-from worker.cli.sweeps import read_sweeps
 from worker.deployment import Deployment, deployment
 
 __all__ = ["approve", "pause", "reject", "resume"]
@@ -36,7 +37,7 @@ def approve(*, sweep_id: int, actor: str, reason: str, as_json: bool) -> None:
     control.approve(here.engine, sweep_id, actor=actor, reason=reason)
     _wake(here, [sweep_id])
     (approved,) = read_sweeps(here, ids=[sweep_id])
-    many = f"{approved['planned']:,} accounts of its plan, {approved['planned_digest'][:16]}…"
+    many = f"{approved['planned']:,} accounts of its plan, {(approved['planned_digest'] or '')[:16]}…"
     _answer(approved, f"Sweep {sweep_id} is approved; it acts on the {many}", as_json=as_json)
 
 
@@ -86,7 +87,7 @@ def _wake(here: Deployment, sweeps: list[int]) -> None:
         error_console().print(f"retention: decided and recorded; {error}")
 
 
-def _answer(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:
+def _answer(document: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:

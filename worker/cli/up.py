@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 from time import sleep
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from sqlalchemy import select
@@ -13,11 +13,11 @@ from sqlalchemy import select
 from models import Account
 from models.errors import InvalidConfiguration, Unavailable
 from tasks.transaction import transaction
+from worker.answers.sweeps import Sweep, read_sweeps
 from worker.cli.options import as_json
 from worker.cli.output import error_console, print_json
 from worker.cli.progress import SweepProgress
 from worker.cli.seed import populate
-from worker.cli.sweeps import read_sweeps
 from worker.database import migrate
 from worker.deployment import Deployment, deployment
 from worker.servers import locate
@@ -77,7 +77,7 @@ def _make_directory(directory: Path) -> None:
         ) from None
 
 
-def _later_than(after: int, here: Deployment) -> list[dict[str, Any]]:
+def _later_than(after: int, here: Deployment) -> list[Sweep]:
     return [each for each in read_sweeps(here, limit=SHOWN_SWEEPS) if each["id"] > after]
 
 
