@@ -13,15 +13,15 @@ from tasks import events
 from tasks.base import RetentionTask, Runtime
 from tasks.rules.cutoff import Cutoff
 from tasks.standing import take_standing, write_down
-from tasks.statements.control import insert_forecast, select_forecast_made
+from tasks.statements.control import insert_forecast, select_forecast_made, select_foreseen
 from tasks.statements.due import count_due
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
-__all__ = ["DayForecast", "forecast", "measure"]
+__all__ = ["FORESEEN_DAYS", "DayForecast", "forecast", "foreseen", "measure"]
 
-# As long as a sweep may come late before its clock is questioned, and a day.
-FORESEEN_DAYS = 8
+# What is shown ahead; and longer than a sweep may come late before its clock is questioned, which the gates need.
+FORESEEN_DAYS = 90
 
 log = structlog.get_logger()
 
@@ -88,3 +88,10 @@ def forecast(
         rows.append(DayForecast(day, connection.execute(newly_due).scalar_one()))
         since = cutoff
     return rows
+
+
+def foreseen(connection: Connection, policy: Policy, now: datetime, *, days: int) -> list[DayForecast]:
+    """Return what was last foreseen of the next `days` local days; fewer, or none, where it was not foreseen lately."""
+    first = today(now, policy.zone)
+    rows = connection.execute(select_foreseen(policy.name, after=first, last=first + timedelta(days=days)))
+    return [DayForecast(day, accounts) for day, accounts in rows]

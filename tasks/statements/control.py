@@ -58,6 +58,7 @@ __all__ = [
     "select_decisions",
     "select_expected",
     "select_forecast_made",
+    "select_foreseen",
     "select_last_judged",
     "select_pauses",
     "set_clock",
@@ -207,6 +208,13 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
 def select_forecast_made(policy: PolicyName, made_on: date) -> Select[date]:
     """Ask whether a day's forecasts were made: one row or none."""
     return select(Forecast.day).where(Forecast.policy == policy.value, Forecast.made_on == made_on).limit(1)
+
+
+def select_foreseen(policy: PolicyName, *, after: date, last: date) -> Select[date, int]:
+    """Select the forecast made last of the days after `after` up to `last`, inclusive: rows (day, accounts), by day."""
+    made = select(func.max(Forecast.made_on)).where(Forecast.policy == policy.value).scalar_subquery()
+    days = (Forecast.policy == policy.value, Forecast.made_on == made, Forecast.day > after, Forecast.day <= last)
+    return select(Forecast.day, Forecast.accounts).where(*days).order_by(Forecast.day)
 
 
 def insert_forecast(policy: PolicyName, *, day: date, made_on: date, accounts: int) -> Insert:

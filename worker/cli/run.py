@@ -10,11 +10,12 @@ from models.errors import Unavailable
 from tasks.base import MINUTELY, RetentionApp
 from tasks.drain import send_drains
 from tasks.finish import UNVERIFIED
-from tasks.run import ALL, request_sweeps
+from tasks.run import ALL
 from tasks.sweep import sweep
+from worker.acts import Acts
 from worker.answers.sweeps import Sweep, read_sweeps
 from worker.app import create_app
-from worker.broker import check_broker, publishing, workers
+from worker.broker import publishing, workers
 from worker.cli.options import actor_and_reason, as_json
 from worker.cli.output import error_console, print_json, show
 from worker.cli.progress import SweepProgress
@@ -39,11 +40,7 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
     """
     here = deployment()
     app = create_app(here.settings, here.addresses)
-    check_broker(app)
-    ids = request_sweeps(here.engine, here.policies, policy=policy, actor=actor, reason=reason)
-    with publishing():
-        for sweep_id in ids:
-            sweep.apply_async((sweep_id,), **MINUTELY)
+    ids = [each["id"] for each in Acts(here, app, actor).run(policy, reason)]
     if wait:
         _wait(app, here, ids)
     sweeps = read_sweeps(here, ids=ids)

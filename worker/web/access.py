@@ -12,7 +12,17 @@ from worker.web.problems import Problem
 from worker.web.sessions import COOKIE, Session
 from worker.web.tokens import Entry, Role
 
-__all__ = ["CSRF_HEADER", "Approver", "Operator", "Person", "Requires", "Viewer", "require_unforged"]
+__all__ = [
+    "CSRF_HEADER",
+    "Approver",
+    "Cookie",
+    "Operator",
+    "Person",
+    "Requires",
+    "Viewer",
+    "person_at_browser",
+    "require_own_origin",
+]
 
 CSRF_HEADER = "X-CSRF-Token"
 LOCAL = "local"
@@ -66,28 +76,29 @@ def _person(
             raise Problem(401, "the token is not known, or has expired")
         return Person(entry.name, entry.role)
     session = office.sessions.read(cookie) if cookie else None
-    person = _at_browser(request, office, session)
+    person = person_at_browser(request, office, session)
     if person is None:
         raise Problem(401, "log in, or send a token: Authorization: Bearer …")
     if request.method not in SAFE:
-        require_unforged(request, office, session)
+        _require_unforged(request, office, session)
     return person
 
 
-def _at_browser(request: Request, office: Office, session: Session | None) -> Person | None:
-    if is_open(request, office):
+def person_at_browser(request: Request, office: Office, session: Session | None) -> Person | None:
+    """Return who is logged in, or the local person where no token is needed; None where nobody is."""
+    if _is_open(request, office):
         return Person(LOCAL, Role.OPERATOR)
     entry: Entry | None = office.tokens.by_digest(session.token) if session and session.token else None
     return None if entry is None else Person(entry.name, entry.role)
 
 
-def is_open(request: Request, office: Office) -> bool:
+def _is_open(request: Request, office: Office) -> bool:
     """Say whether whoever asks needs no token: there are none, and the request comes from this machine."""
     forwarded = any(name in request.headers for name in FORWARDED)
     return office.site.is_loopback and not forwarded and not office.tokens.entries()
 
 
-def require_unforged(request: Request, office: Office, session: Session | None) -> None:
+def _require_unforged(request: Request, office: Office, session: Session | None) -> None:
     """Make sure that a page of ours sends this: it repeats the cookie's secret, which no other site can read.
 
     Raises:

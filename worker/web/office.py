@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from tasks.base import RetentionApp
+from worker.acts import Acts
 from worker.deployment import Deployment
 from worker.web.at_work import AtWork
 from worker.web.sessions import Sessions
@@ -34,6 +35,10 @@ class Office:
     tokens: Tokens
     sessions: Sessions
     at_work: AtWork
+
+    def acts(self, actor: str) -> Acts:
+        """Return what a person can do."""
+        return Acts(self.deployment, self.app, actor)
 
 
 def _office(request: Request) -> Office:
