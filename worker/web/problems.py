@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from models.errors import InvalidConfiguration, NotThereError, Refused, RetentionError, Unavailable
 from tasks import events
 
-__all__ = ["Problem", "ProblemDocument", "answer_problems", "problem"]
+__all__ = ["Problem", "ProblemDocument", "answer_problems", "bug", "problem"]
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
@@ -78,12 +78,11 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _wrong_input)
     app.add_exception_handler(PoolTimeoutError, _busy)
-    app.add_exception_handler(Exception, _bug)
 
 
 def _retention_error(request: Request, error: Exception) -> JSONResponse:
     status = next((status for branch, status in STATUSES if isinstance(error, branch)), None)
-    return _bug(request, error) if status is None else problem(status, str(error))
+    return bug(request, error) if status is None else problem(status, str(error))
 
 
 def _http_exception(_: Request, error: Exception) -> JSONResponse:
@@ -103,7 +102,7 @@ def _busy(_: Request, __: Exception) -> JSONResponse:
     return problem(503, "every connection to the database is in use; try again")
 
 
-def _bug(request: Request, error: Exception) -> JSONResponse:
+def bug(request: Request, error: Exception) -> JSONResponse:
     """Say where a bug is, without its text, which may quote data."""
     route = request.scope.get("route")
     frame = error.__traceback__
