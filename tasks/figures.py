@@ -61,7 +61,9 @@ def read_figures(engine: Engine, policies: Policies) -> Figures:
             standing=read_standing(connection),
             actions={name: done.get(name, 0) for name in PolicyName},
             sweeps={(name, status): ended.get((name, status), 0) for name in PolicyName for status in ENDED},
-            held_since={PolicyName(policy): since for policy, since in connection.execute(select_held_since())},
+            held_since={
+                PolicyName(policy): since for policy, since in connection.execute(select_held_since()) if since
+            },
             paused={PolicyName(each.policy) for each in connection.execute(select_pauses())},
             ahead=_ahead(connection, policies, now),
             heard={source: at for source, at in connection.execute(select_heartbeats())},  # noqa: C416 - rows
@@ -70,7 +72,7 @@ def read_figures(engine: Engine, policies: Policies) -> Figures:
 
 
 def _ahead(connection: Connection, policies: Policies, now: datetime) -> dict[tuple[PolicyName, int], int]:
-    sums = {}
+    sums: dict[tuple[PolicyName, int], int] = {}
     for policy in policies:
         accounts = [each.accounts for each in foreseen(connection, policy, now, days=FORESEEN_DAYS)]
         if accounts:

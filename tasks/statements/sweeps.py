@@ -205,7 +205,7 @@ def count_ended() -> Select[str, str, int]:
     return ended.group_by(Sweep.policy, Sweep.status)
 
 
-def select_held_since() -> Select[str, datetime]:
+def select_held_since() -> Select[str, datetime | None]:
     """Select since when a gate keeps a policy's sweeps: rows (policy, the earliest instant), of held sweeps only."""
     held = select(Sweep.policy, func.min(Sweep.held_at)).where(Sweep.ended_at.is_(None), Sweep.held_at.is_not(None))
     return held.group_by(Sweep.policy)

@@ -37,6 +37,7 @@ COMMANDS = {
     "forecast": "forecast",
     "doctor": "doctor",
     "serve": "serve",
+    "token": "token",
 }
 SUMMARIES = {
     "up": "Everything on one machine, until Ctrl-C.",
@@ -59,6 +60,7 @@ SUMMARIES = {
     "forecast": "Show what falls due on each of the next days.",
     "doctor": "Check everything the worker relies on.",
     "serve": "Dashboard, metrics, health and JSON API.",
+    "token": "Make a token for the dashboard and the API.",
 }
 
 

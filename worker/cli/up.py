@@ -27,6 +27,8 @@ LOOK_SECONDS = 1.0
 SHOWN_SWEEPS = 50
 
 LOOK_FURTHER = """
+The dashboard: {dashboard}
+
 Look further, from another terminal:
   retention status            what is due, how late, who is at work
   retention sweeps            what ran
@@ -41,7 +43,7 @@ Ctrl-C stops everything; the data stays under {var}.
 @click.option("--seed", "accounts", type=click.IntRange(1), help="First fill an empty database with so many accounts.")
 @as_json
 def command(*, accounts: int | None, as_json: bool) -> None:
-    """Run everything on one machine: embedded servers where no URL is set, schema, worker and beat.
+    """Run everything on one machine: embedded servers where no URL is set, schema, worker, beat and web.
 
     With --json, what its sweeps did is printed when it is stopped.
     """
@@ -59,8 +61,8 @@ def command(*, accounts: int | None, as_json: bool) -> None:
     after = newest[0]["id"] if newest else 0
     try:
         with Supervisor(_commands(here), logs=here.settings.var_directory, say=say) as supervisor:
-            say("worker and beat run; beat dispatches at the next full minute")
-            say(LOOK_FURTHER.format(var=here.settings.var_directory))
+            say("worker, beat and web run; beat dispatches at the next full minute")
+            say(LOOK_FURTHER.format(var=here.settings.var_directory, dashboard=_dashboard(here)))
             _follow(here, supervisor, after)
     except KeyboardInterrupt:
         if as_json:
@@ -99,7 +101,15 @@ def _commands(here: Deployment) -> dict[str, list[str]]:
     celery = [sys.executable, "-m", "celery", "-A", "worker"]
     # One process more than drains, so that dispatching never waits for a batch.
     worker = ["worker", f"--concurrency={here.settings.drains + 1}", f"--hostname=up-{os.getpid()}@%h"]
-    return {"worker": [*celery, *worker], "beat": [*celery, "beat"]}
+    web = [sys.executable, "-m", "worker", "serve"]
+    return {"worker": [*celery, *worker], "beat": [*celery, "beat"], "web": web}
+
+
+def _dashboard(here: Deployment) -> str:
+    chosen = here.settings
+    if chosen.web_url is None and chosen.web_port == 0:
+        return f"where {chosen.var_directory / 'web.log'} says"
+    return chosen.web_url or f"http://{chosen.web_host}:{chosen.web_port}/"
 
 
 def _follow(here: Deployment, supervisor: Supervisor, after: int) -> NoReturn:

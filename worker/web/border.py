@@ -1,9 +1,13 @@
 """What every request passes first and every answer last: the name it was sent to, headers, a bug that nobody caught."""
 
+from time import monotonic
+
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tasks import events
 from worker.web.problems import bug, problem
 from worker.web.site import Site
 
@@ -28,6 +32,8 @@ PUBLIC = ("/static/", "/docs/swagger/")
 # Asked by address or by whatever name a cluster gives; they tell no account and do nothing.
 BY_ANY_NAME = ("/livez", "/readyz", "/metrics")
 
+log = structlog.get_logger()
+
 
 class Border:
     """Middleware around the whole application."""
@@ -41,12 +47,13 @@ class Border:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        status = 0
+        began = monotonic()
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = message["status"]
                 self._complete(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
@@ -58,8 +65,13 @@ class Border:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 - the last resort: a bug ends with its place, not with what it quotes
             answer = bug(Request(scope), error)
-            if not begun:
+            if not status:
                 await answer(scope, receive, send_with_headers)
+        if scope["path"] not in BY_ANY_NAME:
+            seconds = round(monotonic() - began, 3)
+            log.info(
+                events.REQUEST_ANSWERED, method=scope["method"], path=scope["path"], status=status, seconds=seconds
+            )
 
     def _complete(self, headers: MutableHeaders, path: str) -> None:
         headers.update(HEADERS)

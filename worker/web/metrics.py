@@ -65,15 +65,13 @@ class Families:
         self.measured = _gauge("measured_timestamp_seconds", "When accounts, anomalies and clocks were last counted.")
         self.actions = CounterMetricFamily("retention_actions", "Accounts acted on.", labels=["action"])
         self.sweeps = CounterMetricFamily("retention_sweeps", "Sweeps that have ended.", labels=["policy", "status"])
-        self.held = _gauge(
-            "sweep_held_age_seconds", "For how long a gate has kept a sweep; 0: it keeps none.", "policy"
-        )
+        self.held = _gauge("sweep_held_age_seconds", "For how long a sweep has been held; 0: none is.", "policy")
         self.paused = _gauge("paused", "1 while the policy is paused.", "policy")
         self.ahead = _gauge("forecast_accounts", "Accounts that fall due within so many days.", "policy", "days")
         self.beat = _gauge("beat_last_tick_timestamp_seconds", "When beat last dispatched.")
         self.verified = _gauge("chain_verified_timestamp_seconds", "When the whole log was last found in order.")
         self.seconds = HistogramMetricFamily(
-            "retention_batch_seconds", "How long batches took, from begin to chaining."
+            "retention_batch_seconds", "How long batches took, until they were chained."
         )
 
     def __iter__(self) -> Iterator[Metric]:
@@ -112,14 +110,17 @@ class Families:
     def _time(self, figures: Figures) -> None:
         batches = {bound: number for bound, number, _ in figures.durations}
         so_far = accumulate(batches.get(bound, 0) for bound in BOUNDS_SECONDS)
-        buckets = [
-            (floatToGoString(bound), float(number)) for bound, number in zip(BOUNDS_SECONDS, so_far, strict=True)
-        ]
+        buckets = [(_bound(seconds), float(number)) for seconds, number in zip(BOUNDS_SECONDS, so_far, strict=True)]
         self.seconds.add_metric([], buckets, sum(seconds for _, _, seconds in figures.durations))
 
 
 def _gauge(name: str, says: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"retention_{name}", says, labels=labels)
+
+
+def _bound(seconds: float) -> str:
+    bound: str = floatToGoString(seconds)  # type: ignore[no-untyped-call]  # it carries no types
+    return bound
 
 
 def _age(since: datetime | None, now: datetime) -> float:

@@ -33,6 +33,7 @@ def serve(here: Deployment) -> None:
             host=here.settings.web_host,
             port=here.settings.web_port,
             log_config=None,
+            access_log=False,
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=STOP_SECONDS,
