@@ -1,9 +1,24 @@
 """`retention serve`: metrics, health, JSON API and dashboard."""
 
+from importlib.util import find_spec
+
 import click
 
+from models.errors import InvalidConfiguration
 from worker.deployment import deployment
 from worker.logs import configure_logs
+
+__all__ = ["command", "require_web"]
+
+
+def require_web() -> None:
+    """Make sure that the web server's libraries are there.
+
+    Raises:
+        InvalidConfiguration: they are not.
+    """
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise InvalidConfiguration("the web server is not installed; pip install 'retention-worker[web]' brings it")
 
 
 @click.command(epilog="Example: retention serve")
@@ -12,6 +27,7 @@ def command() -> None:
 
     On another address than this machine's own it needs tokens; make them with `retention token new`.
     """
+    require_web()
     from worker.web.server import serve
 
     here = deployment(any_schema=True)

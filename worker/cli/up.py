@@ -18,6 +18,7 @@ from worker.cli.options import as_json
 from worker.cli.output import error_console, print_json
 from worker.cli.progress import SweepProgress
 from worker.cli.seed import populate
+from worker.cli.serve import require_web
 from worker.database import migrate
 from worker.deployment import Deployment, deployment
 from worker.servers import locate
@@ -49,7 +50,9 @@ def command(*, accounts: int | None, as_json: bool) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have started us with Ctrl-C ignored
         signal.signal(number, _interrupt)
+    require_web()
     here = deployment(any_schema=True)
+    _require_address(here)
     say = error_console().print
     before, head = migrate(here.engine)
     if before != head:
@@ -68,6 +71,13 @@ def command(*, accounts: int | None, as_json: bool) -> None:
         if as_json:
             print_json({"sweeps": _later_than(after, here)})
         say("stopped")
+
+
+def _require_address(here: Deployment) -> None:
+    """Refuse at once where the web server's address is taken, instead of starting it again and again."""
+    from worker.web.server import listen, site_of
+
+    listen(site_of(here)).close()
 
 
 def _make_directory(directory: Path) -> None:

@@ -1,10 +1,13 @@
 """The server: which addresses it may listen on, and its life."""
 
 from secrets import token_bytes
+from socket import AI_PASSIVE, SOCK_STREAM, create_server, getaddrinfo, socket
 
+import structlog
 import uvicorn
 
 from models.errors import InvalidConfiguration
+from tasks import events
 from worker.app import create_app
 from worker.deployment import Deployment
 from worker.web.app import create_web
@@ -14,24 +17,27 @@ from worker.web.sessions import Sessions
 from worker.web.site import Site
 from worker.web.tokens import Tokens
 
-__all__ = ["serve"]
+__all__ = ["listen", "serve", "site_of"]
 
 SHORTEST_SECRET_BYTES = 32
 STOP_SECONDS = 5
+
+log = structlog.get_logger()
 
 
 def serve(here: Deployment) -> None:
     """Answer requests until a signal ends it.
 
     Raises:
-        InvalidConfiguration: it would be open to others without tokens, or a token or the secret is unusable.
-        Unavailable: the address is not to be had.
+        InvalidConfiguration: it would be open to others without tokens, or a token or the secret is unusable, or
+            the address is not to be had.
     """
+    site = site_of(here)
+    web = create_web(_office(here, site))
+    listening = listen(site)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_web(_office(here)),
-            host=here.settings.web_host,
-            port=here.settings.web_port,
+            web,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -39,12 +45,36 @@ def serve(here: Deployment) -> None:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     )
-    server.run()
+    host, port = listening.getsockname()[:2]
+    log.info(events.WEB_STARTED, url=site.url or f"http://{f'[{host}]' if ':' in host else host}:{port}", port=port)
+    with listening:
+        server.run(sockets=[listening])
 
 
-def _office(here: Deployment) -> Office:
+def site_of(here: Deployment) -> Site:
+    """Return where the server of a deployment is, as its settings say."""
     chosen = here.settings
-    site = Site(chosen.web_host, chosen.web_port, chosen.web_url)
+    return Site(chosen.web_host, chosen.web_port, chosen.web_url)
+
+
+def listen(site: Site) -> socket:
+    """Take the address.
+
+    Raises:
+        InvalidConfiguration: it is not to be had.
+    """
+    try:
+        family, *_, address = getaddrinfo(site.host, site.port, type=SOCK_STREAM, flags=AI_PASSIVE)[0]
+        return create_server((str(address[0]), site.port), family=family)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"cannot listen on {site.host}, port {site.port}: {error.strerror}; set RETENTION_WEB_HOST or "
+            "RETENTION_WEB_PORT to others, 0 for any free port"
+        ) from None
+
+
+def _office(here: Deployment, site: Site) -> Office:
+    chosen = here.settings
     tokens = Tokens(chosen.web_tokens, chosen.web_tokens_file)
     if not tokens.entries() and not site.is_loopback:
         raise InvalidConfiguration(
