@@ -93,9 +93,9 @@ def person_at_browser(request: Request, office: Office, session: Session | None)
 
 
 def _is_open(request: Request, office: Office) -> bool:
-    """Say whether whoever asks needs no token: there are none, and the request comes from this machine."""
+    """Say whether whoever asks needs no token: none were ever set up, and the request comes from this machine."""
     forwarded = any(name in request.headers for name in FORWARDED)
-    return office.site.is_loopback and not forwarded and not office.tokens.entries()
+    return office.site.is_loopback and not forwarded and not office.tokens.are_set_up
 
 
 def _require_unforged(request: Request, office: Office, session: Session | None) -> None:

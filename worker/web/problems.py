@@ -23,7 +23,7 @@ TITLES = {
     404: "Not there",
     405: "Method not allowed",
     409: "Refused",
-    415: "Not JSON",
+    413: "Too large",
     422: "Wrong input",
     500: "A bug",
     503: "Not available",

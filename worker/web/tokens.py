@@ -87,9 +87,14 @@ class Tokens:
     """All tokens of a deployment: from a variable, and from a file that is read again when it has changed.
 
     So a token that is taken out of the file is worth nothing from the next request on.
+
+    Attributes:
+        are_set_up: whether there is a variable or a file, even with no token in it: to take the last one back must
+            open nothing.
     """
 
     def __init__(self, given: str | None, file: Path | None) -> None:
+        self.are_set_up = given is not None or file is not None
         self._given = _read("RETENTION_WEB_TOKENS", given or "")
         self._file = file
         self._seen: tuple[int, int, int] | None = None
