@@ -5,12 +5,13 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from pydantic import TypeAdapter
 
 from worker.web import api, health, metrics, page
 from worker.web.border import Border
 from worker.web.describe import describe
 from worker.web.office import Office
-from worker.web.problems import answer_problems
+from worker.web.problems import ProblemDocument, answer_problems
 
 __all__ = ["create_web"]
 
@@ -56,4 +57,13 @@ def create_web(office: Office) -> Border:
     web.include_router(page.router)
     describe(web)
     web.mount("/static", StaticFiles(directory=Path(page.__file__).with_name("static")), name="static")
+    _describe_problems(web)
     return Border(web, office.site)
+
+
+def _describe_problems(web: FastAPI) -> None:
+    """Put the shape of problem documents into the description: no route returns one, every route may answer one."""
+    template = "#/components/schemas/{model}"
+    shape = TypeAdapter(ProblemDocument).json_schema(ref_template=template)
+    parts = shape.pop("$defs", {}) | {ProblemDocument.__name__: shape}
+    web.openapi()["components"]["schemas"].update(parts)  # kept by the application once it is made

@@ -6,8 +6,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from typing_extensions import TypedDict
 
 from models.errors import InvalidConfiguration, NotThereError, Refused, RetentionError, Unavailable
@@ -85,9 +87,19 @@ def _retention_error(request: Request, error: Exception) -> JSONResponse:
     return bug(request, error) if status is None else problem(status, str(error))
 
 
-def _http_exception(_: Request, error: Exception) -> JSONResponse:
+def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    return problem(error.status_code, error.detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem(error.status_code, error.detail, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return every method that a path is there for: the router itself names those of the first route alone."""
+    routes = iter_route_contexts(request.app.routes)
+    there = (each for each in routes if each.path and compile_path(each.path)[0].match(request.url.path))
+    return sorted({method for each in there for method in each.methods or ()})
 
 
 def _wrong_input(_: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,7 @@ from models import PolicyName
 
 __all__ = ["Before", "Limit", "Number", "PolicyPath", "Reason", "Told"]
 
-LARGEST = 2**63 - 1
+LARGEST = 2**53 - 1  # larger ones are not the same number in every reader of JSON
 # Something that is no space, and nowhere a control character.
 WRITABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$"
 
