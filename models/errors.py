@@ -15,16 +15,19 @@ RetentionError
 │   └── SweepStoppedError        the sweep may not go on: held, rejected or ended
 ├── InvalidConfiguration         fix the configuration or the schema, then start again (exit 4)
 ├── Unavailable                  retried with backoff: the database or the broker did not answer (exit 5)
+│   └── TooLongError             a statement was given up when its time was over; less at once may do
 ├── Unverified                   a check found the log or the data not as they must be (exit 6)
 └── everything below is a bug and is loud (exit 1)
     ├── NaiveInstantError        an instant without a time zone reached the law
     └── StatementError           the database refused a statement
         └── BatchRefusedError    … of a batch whose accounts are known
+            └── BatchTooLongError    … or gave it up when its time was over
 """
 
 __all__ = [
     "AddressTakenError",
     "BatchRefusedError",
+    "BatchTooLongError",
     "CredentialsError",
     "ExportRunningError",
     "InvalidConfiguration",
@@ -37,6 +40,7 @@ __all__ = [
     "RetentionOverError",
     "StatementError",
     "SweepStoppedError",
+    "TooLongError",
     "TooManyAttemptsError",
     "Unavailable",
     "Unverified",
@@ -105,6 +109,10 @@ class Unavailable(RetentionError):  # noqa: N818 - names a reaction
     """The database or the broker did not answer, or asked to try again; nothing was changed."""
 
 
+class TooLongError(Unavailable):
+    """A statement was given up: its time was over, or somebody cancelled it."""
+
+
 class Unverified(RetentionError):  # noqa: N818 - names a reaction
     """A verification found a difference."""
 
@@ -131,3 +139,7 @@ class BatchRefusedError(StatementError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class BatchTooLongError(BatchRefusedError):
+    """What a batch wanted to do took longer than it may; fewer accounts, or one alone, may do."""

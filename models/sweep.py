@@ -43,6 +43,7 @@ class Sweep(Base):
         canary_at: when the first, small batch of a purge was verified.
         accounts: acted on so far, counted in each batch's transaction.
         batches: committed so far.
+        reconciled_to: the last receipt that reconciliation has found in order; NULL before the first.
         heard_at: when something last happened to it.
         attempts: how often a batch of it met an error that was no outage.
         failure: kind of the last such error; never its text, which may quote data.
@@ -69,6 +70,7 @@ class Sweep(Base):
     canary_at: Mapped[datetime | None]
     accounts: Mapped[int] = mapped_column(server_default=text("0"))
     batches: Mapped[int] = mapped_column(server_default=text("0"))
+    reconciled_to: Mapped[int | None]
     heard_at: Mapped[CreatedAt]
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     failure: Mapped[str | None]

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 
 from models import Policy, PolicyName
-from models.errors import BatchRefusedError, StatementError
+from models.errors import BatchRefusedError, BatchTooLongError, StatementError, TooLongError
 from models.proof import Head
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
@@ -18,6 +19,9 @@ from tasks.transaction import transaction
 
 __all__ = ["Batch", "run_batch"]
 
+# A batch aims at a tenth of a second. One that takes a hundred times as long is given up for one account at a time,
+# and each of these may take all the time that a task has left.
+TOGETHER, ALONE = timedelta(seconds=10), timedelta(seconds=40)
 ACTING = {PolicyName.COUNTER_ONLY: move_claimed, PolicyName.PURGE: purge_claimed}
 
 
@@ -68,12 +72,13 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     Raises:
         Unavailable: see `transaction`.
         BatchRefusedError: the database refused what would be done to these accounts; nothing was done.
+        BatchTooLongError: it would have taken too long, as with an account that has a million messages; the same.
         StatementError: the database refused to look for accounts.
         SweepStoppedError: the sweep may not go on; nothing was done.
     """
     claimed: str | None = None
     try:
-        with transaction(engine) as connection:
+        with transaction(engine, statement=TOGETHER if limit > 1 else ALONE) as connection:
             if not connection.scalar(take_lane(sweep_id, lane)):
                 return None
             accounts, claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
@@ -89,7 +94,8 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
             if check is not None:
                 check(connection, acted.receipt_id)
         return Batch(accounts, acted.accounts, acted.receipt_id, head)
-    except StatementError as error:
+    except (StatementError, TooLongError) as error:
         if claimed is None:
             raise
-        raise BatchRefusedError(str(error), tuple(map(int, claimed.strip("{}").split(",")))) from None
+        kind = BatchTooLongError if isinstance(error, TooLongError) else BatchRefusedError
+        raise kind(str(error), tuple(map(int, claimed.strip("{}").split(",")))) from None

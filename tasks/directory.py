@@ -120,6 +120,8 @@ class Part:
                 os.fsync(self.file.f.fileno())  # or a power cut could leave the name without the content
             self.file.close()
             self.directory.files.mv(self._path, f"{self.directory.root}/{name}")
+            if isinstance(self.directory.files, LocalFileSystem):
+                _sync(self.directory.root)
 
     def drop(self) -> None:
         """Take it away, as far as that is possible: what stays is in nobody's way and goes with the next writer."""
@@ -149,6 +151,15 @@ class Upload(Part):
     def drop(self) -> None:
         """Take it away."""
         self.file.close()
+
+
+def _sync(directory: str) -> None:
+    """Have the names in a directory written to disk as well."""
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def shown(url: str) -> str:

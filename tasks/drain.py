@@ -8,7 +8,14 @@ from celery import shared_task
 from sqlalchemy import Connection, Row
 
 from models import PolicyName, SweepStatus
-from models.errors import BatchRefusedError, RetentionError, SweepStoppedError, Unavailable, Unverified
+from models.errors import (
+    BatchRefusedError,
+    BatchTooLongError,
+    RetentionError,
+    SweepStoppedError,
+    Unavailable,
+    Unverified,
+)
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.batch import Batch, Check, run_batch
@@ -20,6 +27,7 @@ from tasks.quarantine import note_failure
 from tasks.reconcile import verify_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
+from tasks.statements.control import delete_plan
 from tasks.statements.sweeps import count_attempt, mark_canary, requeue_sweep, reset_attempts
 from tasks.transaction import transaction
 
@@ -92,7 +100,8 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         return False
     limit = min(runtime.limits.canary_accounts if is_canary else FIRST_ACCOUNTS, runtime.batch_accounts)
     time_is_up = monotonic() + runtime.drain_seconds
-    while monotonic() < time_is_up:
+    overtime = False
+    while overtime or monotonic() < time_is_up:
         began = monotonic()
         try:
             batch = run_batch(
@@ -106,8 +115,11 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
             )
         except BatchRefusedError as error:
             _isolate(task, cutoff, current.id, error)
-            limit = max(1, len(error.account_ids) // 2)
+            # The oldest alone, and at once: the next drain would begin with as many as this one.
+            overtime = isinstance(error, BatchTooLongError) and len(error.account_ids) > 1
+            limit = 1 if overtime else max(1, len(error.account_ids) // 2)
             continue
+        overtime = False
         if batch is None:
             return False
         if not batch.claimed:
@@ -180,6 +192,8 @@ def _count_attempt(task: RetentionTask, sweep_id: int, failure: str) -> str | No
     """Count a failure against a sweep; returns its status, None where it had ended before."""
     with transaction(task.runtime.engine) as connection:
         status = connection.execute(count_attempt(sweep_id, failure=failure, most=MOST_ATTEMPTS)).scalar_one_or_none()
+        if status == SweepStatus.FAILED:
+            connection.execute(delete_plan(sweep_id))
     if status == SweepStatus.FAILED:
         log.error(events.SWEEP_FAILED, sweep=sweep_id, failure=failure, attempts=MOST_ATTEMPTS)
     return status

@@ -1,6 +1,9 @@
 """The end of a sweep: nothing due is left, and other statements than those that acted find nothing wrong."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -10,19 +13,24 @@ from sqlalchemy import Engine, Row, func
 from models import PolicyName, SweepStatus
 from models.errors import Refused
 from tasks import events
-from tasks.base import RETRYING, RetentionTask, Runtime
+from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.control import WORKER
 from tasks.open_sweep import open_sweep
 from tasks.pauses import pause
 from tasks.reconcile import find_left, reconcile
 from tasks.rules.cutoff import Cutoff
+from tasks.statements.claim import take_lane
 from tasks.statements.control import delete_plan
 from tasks.statements.due import oldest_due
-from tasks.statements.sweeps import end_sweep, fail_sweep
+from tasks.statements.sweeps import end_sweep, fail_sweep, mark_reconciled
 from tasks.transaction import transaction
 
 __all__ = ["UNVERIFIED", "give_up", "reconcile_sweep"]
 
+# No drain has a lane of this number.
+RECONCILING = -1
+# Longer than any task may run: whoever has the lane only waits, while it works on other connections.
+IDLE = timedelta(minutes=5)
 # How the failure of a sweep begins that a verification failed.
 UNVERIFIED = "unverified: "
 
@@ -31,23 +39,51 @@ log = structlog.get_logger()
 
 @shared_task(bind=True, base=RetentionTask, name="retention.reconcile", **RETRYING)
 def reconcile_sweep(self: RetentionTask, sweep_id: int) -> None:
-    """Reconcile a running sweep that has nothing left to do, and end it; a finding fails it and pauses its policy."""
-    runtime = self.runtime
-    current, cutoff = open_sweep(runtime, sweep_id)
+    """Reconcile a running sweep that has nothing left to do, and end it; a finding fails it and pauses its policy.
+
+    Every drain that finds nothing left asks for it; who comes second has nothing to do.
+    """
+    current, cutoff = open_sweep(self.runtime, sweep_id)
     if current.status != SweepStatus.RUNNING:
         return
-    findings = _find_left(runtime, current, cutoff)
-    if findings is None:
+    left = _find_left(self.runtime, current, cutoff)
+    if left is None:
         return
-    findings += reconcile(runtime.engine, runtime.policies, sweep_id, drained=False)
-    if findings:
+    with _alone(self.runtime.engine, sweep_id) as alone:
+        if alone and not _judge(self.runtime, current, left):
+            reconcile_sweep.apply_async((sweep_id,), **MINUTELY)
+
+
+@contextmanager
+def _alone(engine: Engine, sweep_id: int) -> Iterator[bool]:
+    """Say whether nobody else reconciles the sweep while the block runs. A courtesy: done twice is done well."""
+    with transaction(engine, statement=IDLE) as connection:
+        yield connection.execute(take_lane(sweep_id, RECONCILING)).scalar_one()
+
+
+def _judge(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
+    """Reconcile for as long as a drain takes, and end the sweep where all is judged; returns whether it was."""
+    time_is_up = monotonic() + runtime.drain_seconds
+    found = reconcile(
+        runtime.engine,
+        runtime.policies,
+        current.id,
+        drained=False,
+        after=current.reconciled_to,
+        enough=lambda: monotonic() >= time_is_up,
+    )
+    if findings := left + found.findings:
         give_up(runtime.engine, current, "; ".join(findings))
-        return
+        return True
     with transaction(runtime.engine) as connection:
-        connection.execute(delete_plan(sweep_id))
-        ended = connection.execute(end_sweep(sweep_id)).scalar_one_or_none()
+        connection.execute(mark_reconciled(current.id, to=found.reached))
+        if not found.whole:
+            return False
+        connection.execute(delete_plan(current.id))
+        ended = connection.execute(end_sweep(current.id)).scalar_one_or_none()
     if ended is not None:
-        log.info(events.SWEEP_DONE, sweep=sweep_id, policy=current.policy, accounts=current.accounts)
+        log.info(events.SWEEP_DONE, sweep=current.id, policy=current.policy, accounts=current.accounts)
+    return True
 
 
 def give_up(engine: Engine, sweep: Row[Any], findings: str) -> None:

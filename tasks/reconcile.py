@@ -1,7 +1,8 @@
 """Reconciling: after a sweep, look both ways by other statements than those that acted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -33,18 +34,43 @@ from tasks.statements.remains import (
 )
 from tasks.transaction import transaction
 
-__all__ = ["find_left", "reconcile", "verify_batch"]
+__all__ = ["Reconciliation", "find_left", "reconcile", "verify_batch"]
 
 RECEIPTS_AT_ONCE = 100
-# 128 MiB of a table are read by one statement, 512 MiB by one reconciliation.
-BLOCKS_AT_ONCE, BLOCKS_AT_MOST = 16_384, 65_536
+# 128 MiB of a table are read by one statement; by one reconciliation a block for eight accounts, within 2 and 512 MiB:
+# what is read stays in proportion to what was deleted.
+BLOCKS_AT_ONCE, BLOCKS_AT_LEAST, BLOCKS_AT_MOST = 16_384, 256, 65_536
+ACCOUNTS_A_BLOCK = 8
 
 
-def reconcile(engine: Engine, policies: Policies, sweep_id: int, *, drained: bool) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was found, and how far one has come.
+
+    Attributes:
+        findings: a sentence for each fault, with its count and up to ten numbers; empty when all is well.
+        reached: the last receipt judged; None before the first.
+        whole: whether there is nothing further to judge.
+    """
+
+    findings: list[str]
+    reached: int | None
+    whole: bool
+
+
+def reconcile(
+    engine: Engine,
+    policies: Policies,
+    sweep_id: int,
+    *,
+    drained: bool,
+    after: int | None = None,
+    enough: Callable[[], bool] = lambda: False,
+) -> Reconciliation:
     """Look whether a sweep left what was due, touched what was not, or logged other than it did.
 
     Reads only, in pages of receipts, each in a transaction of its own: what a batch did and logged was committed
-    at once and stays, so one page's snapshot is as good as another's.
+    at once and stays, so one page's snapshot is as good as another's. So it can also be interrupted between pages.
 
     Args:
         engine: where to look.
@@ -52,9 +78,8 @@ def reconcile(engine: Engine, policies: Policies, sweep_id: int, *, drained: boo
         sweep_id: the sweep, which acts no more.
         drained: whether its last claim found nothing. Only then is what is left judged; a sweep that failed, or
             that was about one account, leaves others with good reason.
-
-    Returns:
-        A sentence for each fault, with its count and up to ten numbers; empty when all is well.
+        after: the receipt up to which it was judged before, inclusive; None to begin.
+        enough: asked after each page; once it says so, the rest is left to the next time.
 
     Raises:
         Refused: there is no such sweep.
@@ -67,15 +92,18 @@ def reconcile(engine: Engine, policies: Policies, sweep_id: int, *, drained: boo
         references = _references(connection)
         if drained:
             _judge_left(connection, policies, sweep, findings)
-    for receipts, after, before in _pages(engine, sweep_id):
+    for page in _pages(engine, sweep_id, after):
         with _reading(engine) as connection:
-            _judge_receipts(connection, policies, sweep, receipts, references, findings)
-            findings.judge(connection, judge_unreceipted(after, before))
+            _judge_receipts(connection, policies, sweep, page.receipts, references, findings)
+            findings.judge(connection, judge_unreceipted(page.earlier, page.later))
+        after = page.receipts[-1] if page.receipts else after
+        if enough() and not page.final:
+            return Reconciliation(findings.sentences(), after, whole=False)
     if sweep.policy == PolicyName.PURGE:
         for reference in references:
             if not reference.names_the_account:
                 _judge_dangling(engine, sweep, reference, findings)
-    return findings.sentences()
+    return Reconciliation(findings.sentences(), after, whole=True)
 
 
 def find_left(connection: Connection, policies: Policies, sweep_id: int) -> list[str]:
@@ -158,9 +186,10 @@ def _judge_dangling(engine: Engine, sweep: Row[Any], reference: Reference, findi
     """Read one stretch of a table through; day after day another, so that each comes round."""
     with _reading(engine) as connection:
         size = connection.execute(select_blocks(reference)).scalar_one()
-    stretches = ceil(size / BLOCKS_AT_MOST) or 1
-    first = sweep.as_of.toordinal() % stretches * BLOCKS_AT_MOST
-    last = min(first + BLOCKS_AT_MOST, size)
+    length = max(BLOCKS_AT_LEAST, min(sweep.accounts // ACCOUNTS_A_BLOCK, BLOCKS_AT_MOST))
+    stretches = ceil(size / length) or 1
+    first = sweep.as_of.toordinal() % stretches * length
+    last = min(first + length, size)
     for start in range(first, last, BLOCKS_AT_ONCE):
         with _reading(engine) as connection:
             blocks = range(start, min(start + BLOCKS_AT_ONCE, last))
@@ -171,13 +200,22 @@ def _references(connection: Connection) -> list[Reference]:
     return owned(Reference(*row) for row in connection.execute(select_references()))
 
 
-def _pages(engine: Engine, sweep_id: int) -> Iterator[tuple[list[int], int | None, int | None]]:
-    """Yield a sweep's receipts page by page, each with two receipts, of any sweep, that it lies between.
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Some receipts of a sweep, between two others of any sweep; None where there are none."""
+
+    receipts: list[int]
+    earlier: int | None
+    later: int | None
+    final: bool
+
+
+def _pages(engine: Engine, sweep_id: int, before: int | None) -> Iterator[_Page]:
+    """Yield a sweep's receipts behind `before` page by page.
 
     Together the pages reach from the last receipt before the sweep's to the first behind them, without overlap; a
     sweep without receipts has one empty page, behind the last receipt of all.
     """
-    before: int | None = None
     final = False
     while not final:
         with _reading(engine) as connection:
@@ -187,5 +225,5 @@ def _pages(engine: Engine, sweep_id: int) -> Iterator[tuple[list[int], int | Non
             first = receipts[0] if receipts else last
             earlier, later = connection.execute(select_neighbours(first, last)).one()
         final = len(receipts) < RECEIPTS_AT_ONCE
-        yield receipts, earlier if before is None else before, later if final else last
+        yield _Page(receipts, earlier if before is None else before, later if final else last, final)
         before = last

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from models.errors import RetentionError, StatementError, Unavailable
+from models.errors import RetentionError, StatementError, TooLongError, Unavailable
 
 __all__ = ["named_errors", "transaction"]
 
@@ -33,6 +33,7 @@ def transaction(
     Raises:
         Unavailable: the database did not answer or asked to try again; nothing was changed, unless the
             connection broke during the commit itself, when only looking can tell.
+        TooLongError: a statement took longer than `statement`; nothing was changed.
         StatementError: the database refused a statement.
     """
     with named_errors(), engine.begin() as connection:
@@ -63,6 +64,10 @@ def _named(error: DBAPIError) -> RetentionError:
     lost = state is None and isinstance(error, OperationalError | InterfaceError)
     if state == "55P03":
         return Unavailable(f"somebody else has it for longer than one waits (SQLSTATE {state}); nothing was changed")
+    if state == "57014":
+        return TooLongError(
+            f"a statement took longer than it may, or was cancelled (SQLSTATE {state}); nothing was changed"
+        )
     if error.connection_invalidated or lost or (state or "").startswith(TRANSIENT):
         code = f" (SQLSTATE {state})" if state else ""
         return Unavailable(f"the database did not answer or asked to try again{code}; nothing was changed")

@@ -99,7 +99,7 @@ def first_receipt(connection, sweep_id):
 
 def findings_about(engine, policies, sweep_id, receipt_id):
     """What is found about a sweep; of its batch the same must be found."""
-    found = reconcile(engine, policies, sweep_id, drained=True)
+    found = reconcile(engine, policies, sweep_id, drained=True).findings
     with transaction(engine) as connection:
         assert verify_batch(connection, policies, receipt_id) == [
             finding.replace(f"sweep {sweep_id}:", f"receipt {receipt_id}:") for finding in found

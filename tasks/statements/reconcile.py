@@ -68,8 +68,8 @@ WITHDRAWN = literal(State.WITHDRAWN.value, literal_execute=True)
 
 
 def select_sweep(*, sweep_id: int | None = None, receipt_id: int | None = None) -> Select[*tuple[Any, ...]]:
-    """Select one sweep, or that of a receipt: a row (id, policy, as_of, cutoff), or none."""
-    rows = select(Sweep.id, Sweep.policy, Sweep.as_of, Sweep.cutoff)
+    """Select one sweep, or that of a receipt: a row (id, policy, as_of, cutoff, accounts), or none."""
+    rows = select(Sweep.id, Sweep.policy, Sweep.as_of, Sweep.cutoff, Sweep.accounts)
     if receipt_id is not None:
         rows = rows.join(Receipt, Receipt.sweep_id == Sweep.id).where(Receipt.id == receipt_id)
     return rows if sweep_id is None else rows.where(Sweep.id == sweep_id)

@@ -118,6 +118,12 @@ def mark_canary(sweep_id: int) -> Update:
     return update(Sweep).where(Sweep.id == sweep_id).values(canary_at=func.now())
 
 
+def mark_reconciled(sweep_id: int, *, to: int | None) -> Update:
+    """Remember up to which receipt a sweep was found in order; it never goes back."""
+    reached = func.greatest(Sweep.reconciled_to, literal(to, BigInteger))
+    return update(Sweep).where(Sweep.id == sweep_id).values(reconciled_to=reached, heard_at=func.now())
+
+
 def end_sweep(sweep_id: int) -> ReturningUpdate[int]:
     """Move a running sweep to done; returns its id, or no row where it has ended before."""
     return (

@@ -1,5 +1,6 @@
 """An account that the database will not let the worker act on is set aside; the others go on."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from builders import an_account
 from celery.exceptions import Retry
 
 from models.errors import Refused, Unavailable
-from tasks import quarantine
+from tasks import batch, quarantine
 from tasks.explain import explain
 
 SAYS = {"actor": "mori", "reason": "the table is mended"}
@@ -84,6 +85,30 @@ def test_a_failure_that_passes_sets_nobody_aside(by_hand, population):
     assert in_quarantine(hand) == [(number, "counter_only", 1, REFUSED, False)]
     hand.run("TRUNCATE refused")
     assert hand.carry_out(sweep_id).accounts == 1
+
+
+def test_an_account_too_large_for_a_batch_is_done_alone(by_hand, population, engine, monkeypatch):
+    monkeypatch.setattr(batch, "TOGETHER", timedelta(milliseconds=300))
+    hand = by_hand()
+    (large, *_) = population("purge", 12, bad=[0])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("""
+            CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_sleep(0.6) FROM refused WHERE id = OLD.id; RETURN OLD; END $$""")
+    hand.app.runtime = replace(hand.runtime, drain_seconds=0.2)
+    assert hand.carry_out(hand.request("purge")).accounts == 12
+    receipts = hand.rows("SELECT array_agg(account_id ORDER BY account_id) AS of FROM actions GROUP BY receipt_id")
+    assert [large] in [row.of for row in receipts]
+    assert in_quarantine(hand) == []
+
+
+def test_an_account_too_large_even_alone_is_set_aside(by_hand, population):
+    hand = by_hand()
+    numbers = population("purge", 12, bad=[5], code="57014")
+    assert hand.carry_out(hand.request("purge")).accounts == 11
+    ((number, *_, failure, set_aside),) = in_quarantine(hand)
+    assert (number, set_aside) == (numbers[5], True)
+    assert "longer than it may" in failure
 
 
 TRANSIENT = {"deadlock": "40P01", "lock timeout": "55P03", "lost connection": "08006", "shutdown": "57P01"}

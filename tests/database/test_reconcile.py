@@ -1,5 +1,6 @@
 """Reconciliation finds nothing after a sound sweep, and names each kind of damage."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -31,7 +32,9 @@ from models import CounterOnly, Policies, PolicyName, Purge, calendar
 from models.errors import Refused
 from tasks import reconcile as reconciling
 from tasks.batch import run_batch
+from tasks.finish import RECONCILING
 from tasks.reconcile import find_left, reconcile, verify_batch
+from tasks.statements.claim import take_lane
 from tasks.transaction import transaction
 from worker.seed import Population, seed
 
@@ -67,26 +70,26 @@ def test_a_sound_sweep_gives_no_findings_in_any_zone(engine, zone, as_of, events
                 a_hold(connection, account_id)
     for name in PolicyName:
         sweep_id = run_sweep(engine, policies, name, as_of=as_of, limit=3)
-        assert reconcile(engine, policies, sweep_id, drained=True) == []
+        assert reconcile(engine, policies, sweep_id, drained=True).findings == []
 
 
 def test_a_sound_sweep_of_a_realistic_population_gives_no_findings(engine, policies):
     seed(engine, Population(2000, 1, NOW, ZoneInfo("Asia/Tokyo")), append=False, progress=lambda _: None)
     for name in (PURGE, COUNTER_ONLY):
         sweep_id = run_sweep(engine, policies, name, limit=7)
-        assert reconcile(engine, policies, sweep_id, drained=True) == []
+        assert reconcile(engine, policies, sweep_id, drained=True).findings == []
 
 
 def test_a_sweep_that_found_nothing_gives_no_findings(engine, policies):
     for name in PolicyName:
-        assert reconcile(engine, policies, run_sweep(engine, policies, name), drained=True) == []
+        assert reconcile(engine, policies, run_sweep(engine, policies, name), drained=True).findings == []
 
 
 def test_reconciliation_asks_nothing_of_the_law_that_acts(engine, policies, swept, monkeypatch):
     for law in calendar.__all__:
         monkeypatch.delattr(calendar, law)
     for sweep_id, _ in swept.values():
-        assert reconcile(engine, policies, sweep_id, drained=True) == []
+        assert reconcile(engine, policies, sweep_id, drained=True).findings == []
 
 
 @pytest.mark.parametrize("name", list(PolicyName))
@@ -94,10 +97,10 @@ def test_a_due_account_that_is_left_is_found(engine, policies, swept, name):
     sweep_id, _ = swept[name]
     with engine.begin() as connection:
         left = purgeable(connection) if name == PURGE else closable(connection)
-    assert reconcile(engine, policies, sweep_id, drained=True) == [
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == [
         f"sweep {sweep_id}: 1 accounts that were due are still there (counted up to 10000): {left}"
     ]
-    assert reconcile(engine, policies, sweep_id, drained=False) == []
+    assert reconcile(engine, policies, sweep_id, drained=False).findings == []
 
 
 def test_who_is_due_is_told_to_the_microsecond(engine, policies):
@@ -111,15 +114,29 @@ def test_who_is_due_is_told_to_the_microsecond(engine, policies):
         an_account(connection, state="withdrawn", withdrawn_at=edge)
     for name, expected in ((PURGE, purged), (COUNTER_ONLY, closed)):
         sweep_id, _ = a_sweep(engine, policies, name)
-        [finding] = reconcile(engine, policies, sweep_id, drained=True)
+        [finding] = reconcile(engine, policies, sweep_id, drained=True).findings
         assert finding.endswith(f"1 accounts that were due are still there (counted up to 10000): {expected}")
+
+
+def test_in_steps_it_finds_what_it_finds_at_once(engine, policies, swept, monkeypatch):
+    with engine.begin() as connection:
+        ids = [closable(connection) for _ in range(7)]
+    sweep_id = run_sweep(engine, policies, COUNTER_ONLY, limit=2)
+    damage(engine, "UPDATE actions SET due_at = due_at - interval '1 day' WHERE account_id = :id", id=ids[6])
+    monkeypatch.setattr(reconciling, "RECEIPTS_AT_ONCE", 1)
+    steps = [reconcile(engine, policies, sweep_id, drained=False, enough=lambda: True)]
+    while not steps[-1].whole:
+        after = steps[-1].reached
+        steps.append(reconcile(engine, policies, sweep_id, drained=False, after=after, enough=lambda: True))
+    assert [len(step.findings) for step in steps] == [0, 0, 0, 1, 0]  # the last page is full: another follows, empty
+    assert steps[3].findings == reconcile(engine, policies, sweep_id, drained=False).findings
 
 
 def test_of_many_accounts_left_ten_are_named(engine, policies):
     with engine.begin() as connection:
         ids = [purgeable(connection) for _ in range(12)]
     sweep_id, _ = a_sweep(engine, policies, PURGE)
-    [finding] = reconcile(engine, policies, sweep_id, drained=True)
+    [finding] = reconcile(engine, policies, sweep_id, drained=True).findings
     assert finding.startswith(f"sweep {sweep_id}: 12 accounts")
     assert finding.endswith(": " + ", ".join(map(str, ids[:10])))
 
@@ -166,7 +183,7 @@ def test_an_account_left_for_good_reason_raises_no_alarm(engine, policies, name,
             dependents(connection, account_id)
             connection.execute(text("UPDATE transitions SET at = :at"), {"at": AHEAD})
     sweep_id, _ = a_sweep(engine, policies, name)
-    assert reconcile(engine, policies, sweep_id, drained=True) == []
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == []
 
 
 def test_accounts_that_only_look_kept_are_found(engine, policies):
@@ -178,7 +195,7 @@ def test_accounts_that_only_look_kept_are_found(engine, policies):
         moved = an_account(connection, **DUE[PURGE], state="counter_only", counter_only_at=NOW - timedelta(days=9))
     for name, expected in ((COUNTER_ONLY, f"{released}, {recent}"), (PURGE, str(moved))):
         sweep_id, _ = a_sweep(engine, policies, name)
-        [finding] = reconcile(engine, policies, sweep_id, drained=True)
+        [finding] = reconcile(engine, policies, sweep_id, drained=True).findings
         assert finding.endswith(f": {expected}")
 
 
@@ -264,7 +281,7 @@ def test_an_account_touched_twice_in_one_sweep_is_found_once(engine, policies, s
     monkeypatch.setattr(reconciling, "RECEIPTS_AT_ONCE", 1)
     sweep_id, (_, _, third) = swept[PURGE]
     plant(engine, sweep_id, account_id=third)
-    assert reconcile(engine, policies, sweep_id, drained=True) == [
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == [
         f"sweep {sweep_id}: 1 accounts were touched twice in one sweep: {third}"
     ]
 
@@ -273,14 +290,14 @@ def test_an_account_touched_again_in_another_sweep_is_none_of_this_ones(engine, 
     purge, accounts = swept[PURGE]
     counter_only, _ = swept[COUNTER_ONLY]
     plant(engine, counter_only, account_id=accounts[0])
-    assert reconcile(engine, policies, purge, drained=True) == []
+    assert reconcile(engine, policies, purge, drained=True).findings == []
 
 
 def test_a_cutoff_that_the_law_does_not_name_is_found(engine, policies):
     for name in PolicyName:
         sweep_id, _ = a_sweep(engine, policies, name)
         damage(engine, "UPDATE sweeps SET cutoff = cutoff + interval '1 hour' WHERE id = :id", id=sweep_id)
-        assert reconcile(engine, policies, sweep_id, drained=True) == [
+        assert reconcile(engine, policies, sweep_id, drained=True).findings == [
             f"sweep {sweep_id}: 1 cutoff is not the one that the law names"
         ]
 
@@ -291,7 +308,7 @@ def test_an_action_without_a_receipt_is_found_wherever_its_receipt_would_be(engi
         last = connection.scalar(text("SELECT max(id) FROM receipts"))
     for account_id, receipt_id in ((91, 0), (92, last + 5)):
         plant(engine, sweep_id, account_id=account_id, receipt_id=receipt_id)
-    found = [reconcile(engine, policies, of, drained=True) for of, _ in swept.values()]
+    found = [reconcile(engine, policies, of, drained=True).findings for of, _ in swept.values()]
     assert sorted(chain.from_iterable(found)) == sorted(
         f"sweep {of}: 1 actions have no receipt: {account_id}"
         for (of, _), account_id in zip(sorted(swept.values()), (91, 92), strict=True)
@@ -306,10 +323,10 @@ def test_an_action_without_a_receipt_is_found_in_the_gap_between_two(engine, pol
         connection.execute(text("UPDATE actions SET receipt_id = receipt_id * 10"))
     for account_id, receipt_id in ((91, 15), (92, 25), (93, 35)):
         plant(engine, first_sweep, account_id=account_id, receipt_id=receipt_id)
-    assert reconcile(engine, policies, first_sweep, drained=True) == [
+    assert reconcile(engine, policies, first_sweep, drained=True).findings == [
         f"sweep {first_sweep}: 2 actions have no receipt: 91, 92"
     ]
-    assert reconcile(engine, policies, second_sweep, drained=True) == [
+    assert reconcile(engine, policies, second_sweep, drained=True).findings == [
         f"sweep {second_sweep}: 2 actions have no receipt: 92, 93"
     ]
 
@@ -317,7 +334,8 @@ def test_an_action_without_a_receipt_is_found_in_the_gap_between_two(engine, pol
 def test_a_sweep_without_receipts_finds_an_action_behind_the_last_of_all(engine, policies, swept):
     sweep_id = run_sweep(engine, policies, PURGE)
     plant(engine, swept[PURGE][0], receipt_id=1000)
-    assert reconcile(engine, policies, sweep_id, drained=True) == [f"sweep {sweep_id}: 1 actions have no receipt: 4711"]
+    found = reconcile(engine, policies, sweep_id, drained=True).findings
+    assert found == [f"sweep {sweep_id}: 1 actions have no receipt: 4711"]
 
 
 def test_a_receipt_that_differs_from_its_actions_is_found(engine, policies, swept):
@@ -331,7 +349,7 @@ def test_a_receipt_that_differs_from_its_actions_is_found(engine, policies, swep
         empty = connection.execute(text(insert), {"id": sweep_id}).scalar_one()
         connection.execute(text("UPDATE receipts SET accounts = 7 WHERE id = :id"), {"id": first})
         connection.execute(text("UPDATE receipts SET action = 'counter_only' WHERE id = :id"), {"id": first + 1})
-    assert set(reconcile(engine, policies, sweep_id, drained=True)) == {
+    assert set(reconcile(engine, policies, sweep_id, drained=True).findings) == {
         f"sweep {sweep_id}: 1 receipts have no action: {empty}",
         f"sweep {sweep_id}: 1 receipts count other accounts than they have actions: {first}",
         f"sweep {sweep_id}: 1 receipts are none of a purge sweep: {first + 1}",
@@ -363,4 +381,37 @@ def test_reconciling_changes_nothing(engine, policies, swept):
     sweep_id, _ = swept[PURGE]
     with reconciling._reading(engine) as connection, pytest.raises(Exception, match="read-only"):
         connection.execute(text("UPDATE accounts SET email = NULL"))
-    assert reconcile(engine, policies, sweep_id, drained=True) == []
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == []
+
+
+def test_a_sweep_of_any_size_is_reconciled_a_part_at_a_time(by_hand, engine, monkeypatch):
+    monkeypatch.setattr(reconciling, "RECEIPTS_AT_ONCE", 1)
+    with engine.begin() as connection:
+        for _ in range(5):
+            purgeable(connection)
+    here = by_hand(batch_accounts=2, ceiling_share=1)
+    sweep_id = here.request("purge")
+    here.sweep(sweep_id)
+    here.do("drain", sweep_id, 0)
+    here.app.runtime = replace(here.runtime, drain_seconds=0)
+    reached = []
+    while here.row(sweep_id).status == "running":
+        here.do("reconcile", sweep_id)
+        reached.append(here.row(sweep_id).reconciled_to)
+    assert here.row(sweep_id).status == "done"
+    assert len(set(reached)) == here.row(sweep_id).batches == 3
+
+
+def test_two_do_not_reconcile_one_sweep_at_once(by_hand, engine):
+    with engine.begin() as connection:
+        closable(connection)
+    here = by_hand(ceiling_share=1)
+    sweep_id = here.request()
+    here.sweep(sweep_id)
+    here.do("drain", sweep_id, 0)
+    with transaction(engine) as connection:
+        connection.execute(take_lane(sweep_id, RECONCILING))
+        here.do("reconcile", sweep_id)
+        assert here.row(sweep_id).status == "running"
+    here.do("reconcile", sweep_id)
+    assert here.row(sweep_id).status == "done"

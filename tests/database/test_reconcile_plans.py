@@ -59,7 +59,7 @@ def test_no_large_table_is_read_as_a_whole(engine, policies, name, analyzed):
     with engine.begin() as connection:
         if analyzed == "after it":
             connection.execute(analyze)
-    found = plans(engine, lambda: reconcile(engine, policies, sweep_id, drained=True))
+    found = plans(engine, lambda: reconcile(engine, policies, sweep_id, drained=True).findings)
     whole = {table for plan in found for table in re.findall(r"Seq Scan on (\w+)", plan)}
     assert whole & {*OWNED, "actions"} <= SMALL
     bound = {PURGE: "ix_job_seekings_invalidated_at_account_id", COUNTER_ONLY: "ix_accounts_withdrawn_at_id"}[name]

@@ -49,13 +49,13 @@ def test_an_attachment_that_outlived_its_message_is_found(engine, policies, swep
     sweep_id, _ = swept[PURGE]
     damage(engine, "INSERT INTO message_attachments (message_id) VALUES (4711)")
     damage(engine, "INSERT INTO message_attachments (message_id) SELECT min(id) FROM messages")
-    assert reconcile(engine, policies, sweep_id, drained=True) == [
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == [
         f"sweep {sweep_id}: 1 rows of public.message_attachments (message_id) refer to nothing"
     ]
 
 
 def test_a_long_table_is_read_through_in_stretches_day_after_day(engine, policies, monkeypatch):
-    monkeypatch.setattr(reconciling, "BLOCKS_AT_MOST", 3)
+    monkeypatch.setattr(reconciling, "BLOCKS_AT_LEAST", 3)
     monkeypatch.setattr(reconciling, "BLOCKS_AT_ONCE", 2)
     with damaging(engine) as connection:
         filling = "INSERT INTO message_attachments (message_id, file_name) SELECT n, repeat('x', 1000) FROM {} AS n"
@@ -64,7 +64,7 @@ def test_a_long_table_is_read_through_in_stretches_day_after_day(engine, policie
     found = 0
     for day in range(-(-blocks // 3)):
         sweep_id, _ = a_sweep(engine, policies, PURGE, as_of=NOW - timedelta(days=day))
-        [finding] = reconcile(engine, policies, sweep_id, drained=False)
+        [finding] = reconcile(engine, policies, sweep_id, drained=False).findings
         count = int(finding.split()[2])
         assert count < 70
         found += count
@@ -84,7 +84,7 @@ def test_a_row_left_in_a_table_that_the_program_does_not_know_is_found(engine, p
         ):
             connection.exec_driver_sql(statement)
         connection.execute(text('INSERT INTO elsewhere."odd notes" VALUES (1, :id)'), {"id": accounts[1]})
-    assert set(reconcile(engine, policies, sweep_id, drained=True)) == {
+    assert set(reconcile(engine, policies, sweep_id, drained=True).findings) == {
         f"sweep {sweep_id}: 1 rows of purged accounts are left in elsewhere.odd notes (the owner): {accounts[1]}",
         f"sweep {sweep_id}: 1 rows of elsewhere.pages (note_id) refer to nothing",
         f"sweep {sweep_id}: 1 rows of elsewhere.lines (x, y) refer to nothing",
@@ -116,7 +116,7 @@ def test_a_moved_account_that_keeps_what_it_had_is_found(engine, policies, swept
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE accounts DROP CONSTRAINT ck_accounts_counter_only_without_credentials"))
     damage(engine, change, id=accounts[0])
-    found = reconcile(engine, policies, sweep_id, drained=False)
+    found = reconcile(engine, policies, sweep_id, drained=False).findings
     assert found == [f"sweep {sweep_id}: 1 moved accounts {expected}: {accounts[0]}"]
 
 
@@ -130,4 +130,4 @@ def test_an_account_recovered_at_an_office_since_raises_no_alarm(engine, policie
     damage(engine, "INSERT INTO login_sessions (account_id) VALUES (:id)", id=accounts[0])
     withdrawn = "UPDATE accounts SET state = 'withdrawn', withdrawn_at = now(), counter_only_at = NULL WHERE id = :id"
     damage(engine, withdrawn, id=accounts[1])
-    assert reconcile(engine, policies, sweep_id, drained=True) == []
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == []

@@ -74,7 +74,7 @@ def test_a_replay_deletes_again_and_takes_the_actions_up_into_a_linked_chain(eng
         sweeps = connection.execute(text("SELECT id, status, actor, reason FROM sweeps ORDER BY id")).all()
     assert {sweep[1:] for sweep in sweeps} == {("done", "auditor", f"replay of an exported log: {WHO['reason']}")}
     for sweep in sweeps:
-        assert reconcile(engine, policies, sweep.id, drained=False) == []
+        assert reconcile(engine, policies, sweep.id, drained=False).findings == []
 
 
 def test_a_second_replay_does_nothing(engine, policies, restored):

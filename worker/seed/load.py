@@ -161,7 +161,9 @@ def _drop_derived(connection: Connection) -> None:
 def _create_derived(connection: Connection) -> None:
     connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
     for each in _derived():
-        connection.execute(CreateIndex(each) if isinstance(each, Index) else AddConstraint(each))
+        connection.execute(
+            CreateIndex(each) if isinstance(each, Index) else AddConstraint(each, isolate_from_table=False)
+        )
 
 
 def _last_number(connection: Connection, model: type[Account | Message]) -> int:

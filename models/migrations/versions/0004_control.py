@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("planned_digest", sa.LargeBinary(), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("canary_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reconciled_to", sa.BigInteger(), nullable=True),
     ):
         op.add_column("sweeps", column)
     for name, condition in (
