@@ -32,7 +32,8 @@ def test_every_answer_to_right_and_wrong_input_is_as_described(server, worked, e
             purgeable(connection)
     command = [str(SCHEMATHESIS), "run", f"{server.url}/openapi.json", "--no-color", "--generation-deterministic"]
     command += ["--header", f"Authorization: Bearer {server.tokens['approver']}", "--max-examples", "10"]
-    command += ["--warnings", "off", "--request-timeout", "30"]
+    # Not by links between routes: they are guessed by name, and a decision without a sweep leads to sweep "None".
+    command += ["--warnings", "off", "--request-timeout", "30", "--phases", "examples,coverage,fuzzing"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=280, check=False)
     assert done.returncode == 0, done.stdout
     assert "28/28" in done.stdout

@@ -1,5 +1,6 @@
 """The server: which addresses it may listen on, and its life."""
 
+from collections.abc import Callable
 from secrets import token_bytes
 from socket import AI_PASSIVE, SOCK_STREAM, create_server, getaddrinfo, socket
 
@@ -25,8 +26,8 @@ STOP_SECONDS = 5
 log = structlog.get_logger()
 
 
-def serve(here: Deployment) -> None:
-    """Answer requests until a signal ends it.
+def serve(here: Deployment, started: Callable[[str], None]) -> None:
+    """Answer requests until a signal ends it; `started` is told the URL once the address is taken.
 
     Raises:
         InvalidConfiguration: it would be open to others without tokens, or a token or the secret is unusable, or
@@ -46,7 +47,9 @@ def serve(here: Deployment) -> None:
         )
     )
     host, port = listening.getsockname()[:2]
-    log.info(events.WEB_STARTED, url=site.url or f"http://{f'[{host}]' if ':' in host else host}:{port}", port=port)
+    url = site.url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info(events.WEB_STARTED, url=url, port=port)
+    started(url)
     with listening:
         server.run(sockets=[listening])
 
