@@ -117,5 +117,5 @@ def test_a_token_has_a_name_that_tells_people_apart(stack, name):
 
 def test_it_ends_with_a_signal_and_without_an_error(server):
     assert server.ask("/livez", None).status_code == 200
-    print(server.stop())
+    assert server.stop() == 0
     assert server.events("request.failed") == []

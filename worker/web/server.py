@@ -51,7 +51,11 @@ def serve(here: Deployment, started: Callable[[str], None]) -> None:
     log.info(events.WEB_STARTED, url=url, port=port)
     started(url)
     with listening:
-        server.run(sockets=[listening])
+        try:
+            server.run(sockets=[listening])
+        except (SystemExit, KeyboardInterrupt):
+            if not server.should_exit:  # a signal is passed on to us once it was obeyed
+                raise
 
 
 def site_of(here: Deployment) -> Site:
