@@ -1,8 +1,10 @@
 """What batches add up to is what the log says, whatever happens to them; and nothing is scanned when it is asked."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 from backup import Backup, exported
@@ -75,6 +77,17 @@ def test_a_batch_that_is_undone_is_not_counted(engine, policies):
         run_batch(engine, policies.purge, cutoff, sweep_id=sweep_id, lane=0, limit=10, check=stopped)
     assert rows(engine, ADDED_UP) == []
     assert rows(engine, "SELECT * FROM batch_durations") == []
+
+
+def test_a_batch_counts_on_the_local_day_and_not_on_that_of_greenwich(engine, policies):
+    # Of these two zones, one is on another day than Greenwich at any time.
+    zone = ZoneInfo("Pacific/Kiritimati" if datetime.now(UTC).hour >= 11 else "Etc/GMT+12")
+    elsewhere = replace(policies, purge=replace(policies.purge, zone=zone))
+    with engine.begin() as connection:
+        purgeable(connection)
+    run_sweep(engine, elsewhere, PURGE)
+    ((day, acted_at),) = rows(engine, "SELECT day, acted_at FROM days_of_actions, receipts")
+    assert day == acted_at.astimezone(zone).date() != acted_at.astimezone(UTC).date()
 
 
 def test_an_address_that_is_freed_by_a_person_is_counted(engine, policies):
