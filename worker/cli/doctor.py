@@ -32,6 +32,7 @@ from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
+from tasks.zones import first_difference
 from worker.app import create_app
 from worker.broker import broker_time
 from worker.cli.doctor_files import examine_files
@@ -92,6 +93,7 @@ def _examine(here: Deployment) -> Iterator[Finding]:
         "log": lambda: _log(here.engine),
         "rights": lambda: _rights(here.engine),
         "files": lambda: examine_files(here),
+        "time zone": lambda: _time_zone(here),
         "database clock": lambda: _database_clock(here.engine),
         "broker clock": lambda: _broker_clock(app),
     }
@@ -172,6 +174,18 @@ def _rights(engine: Engine) -> str:
     if missing:
         raise InvalidConfiguration(f"role {role} lacks {', '.join(missing)}; grant them")
     return f"role {role} may do all that the worker does"
+
+
+def _time_zone(here: Deployment) -> str:
+    with transaction(here.engine) as connection:
+        day = first_difference(connection, here.policies, datetime.now(UTC))
+    zone = here.settings.timezone
+    if day is not None:
+        raise InvalidConfiguration(
+            f"this program and the database disagree about the clocks of {zone}, first on {day}: one of them has an "
+            "older edition of the time zone database; upgrade PostgreSQL, or this machine's tzdata"
+        )
+    return f"the database knows the clocks of {zone} as this program does"
 
 
 def _database_clock(engine: Engine) -> str:
