@@ -20,7 +20,7 @@ from tasks.transaction import transaction
 
 __all__ = ["FORESEEN_DAYS", "DayForecast", "forecast", "foreseen", "measure"]
 
-# What is shown ahead; and longer than a sweep may come late before its clock is questioned, which the gates need.
+# What is shown ahead; the gates judge by the nearest of these days only.
 FORESEEN_DAYS = 90
 
 log = structlog.get_logger()

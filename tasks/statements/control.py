@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Delete,
     Insert,
+    Integer,
     Row,
     Select,
     Text,
@@ -65,6 +66,8 @@ __all__ = [
 ]
 
 CLOCK = "clock"
+# As long as a sweep may come late before its clock is questioned, and a day; what was foreseen earlier is only shown.
+JUDGED_DAYS = 8
 GOING = (SweepStatus.QUEUED.value, SweepStatus.RUNNING.value)
 
 
@@ -183,7 +186,7 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
     """Select how many accounts were forecast for the days since the last sweep that was done: one row, one number.
 
     NULL where there was no such sweep, or no forecast had been made before the day of `as_of`: then nobody could
-    know. Of several forecasts of a day, the last one made before it counts.
+    know. Of several forecasts of a day, the last one made before it counts, if it is not too old to judge by.
     """
     day = func.date(func.timezone(zone, as_of))
     done = (Sweep.policy == policy.value, Sweep.status == SweepStatus.DONE, Sweep.fingerprint.is_not(None))
@@ -195,6 +198,7 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
         .where(
             Forecast.policy == policy.value,
             Forecast.made_on < Forecast.day,
+            Forecast.made_on >= Forecast.day - literal(JUDGED_DAYS, Integer),
             Forecast.day > func.date(func.timezone(zone, last)),
             Forecast.day <= day,
         )
