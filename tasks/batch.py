@@ -94,7 +94,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
                 return Batch(accounts)
             if examine is not None:
                 examine(connection, acted.receipt_id)
-            head = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+            head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
             if check is not None:
                 check(connection, acted.receipt_id)
         return Batch(accounts, acted.accounts, acted.receipt_id, head)
