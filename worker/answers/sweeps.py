@@ -44,6 +44,7 @@ class Sweep(TypedDict):
     canary_at: str | None
     accounts: int
     batches: int
+    reconciled_to: int | None
     heard_at: str
     attempts: int
     failure: str | None
