@@ -24,8 +24,8 @@ from worker.settings import Settings
 RESULTS = Path(__file__).parent / "results"
 FULL = Size(
     rounds=5,
-    whole_accounts=120_000,
-    purge_slice=10_000,
+    whole_accounts=220_000,
+    purge_slice=20_000,
     orm_slice=150,
     thin_slice=40_000,
     idle=(10_000, 100_000, 1_000_000),

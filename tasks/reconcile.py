@@ -38,9 +38,9 @@ __all__ = ["Reconciliation", "find_left", "find_remains", "reconcile", "referenc
 
 RECEIPTS_AT_ONCE = 100
 # 128 MiB of a table are read by one statement. By one reconciliation 256 KiB; but of a table whose rows no batch can
-# look up, a block for eight accounts, 512 MiB at most: what is read stays in proportion to what was deleted.
+# look up, a block for sixteen accounts, 512 MiB at most: what is read stays in proportion to what was deleted.
 BLOCKS_AT_ONCE, BLOCKS_AT_LEAST, BLOCKS_AT_MOST = 16_384, 32, 65_536
-ACCOUNTS_A_BLOCK = 8
+ACCOUNTS_A_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
