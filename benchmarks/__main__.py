@@ -72,7 +72,7 @@ def main() -> None:
     report = _report(bench.raw, size, about)
     print(report)
     if not asked.smoke:
-        stem = RESULTS / datetime.now(UTC).strftime("%Y-%m-%d")
+        stem = RESULTS / "-".join([f"{datetime.now(UTC):%Y-%m-%d}", *(asked.only or [])])
         stem.with_suffix(".md").write_text(report)
         raw = {"about": about, "raw": bench.raw}
         stem.with_suffix(".json").write_text(json.dumps(raw, ensure_ascii=False, indent=1) + "\n")
