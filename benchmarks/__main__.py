@@ -49,7 +49,7 @@ PARTS: dict[str, Callable[[Bench, Size], None]] = {
     "scan": lambda bench, size: scan(bench, size, Settings().policies),
     "memory": memory,
     "guessing": lambda bench, size: guessing(bench, size.guesses, Settings().policies),
-    "verification": lambda bench, size: verification(bench, size.log_actions, size.rounds),
+    "verification": lambda bench, size: verification(bench, size.log_actions, min(size.rounds, 3)),
 }
 PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis")
 
