@@ -9,21 +9,7 @@ import click
 from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
 from sqlalchemy import table as lightweight_table
 
-from models import (
-    Account,
-    Action,
-    ChainHead,
-    Decision,
-    DoomedFile,
-    Forecast,
-    Heartbeat,
-    JobSeeking,
-    Pause,
-    PlannedAccount,
-    Quarantine,
-    Receipt,
-    Sweep,
-)
+from models import Action, Decision, Receipt
 from models.errors import InvalidConfiguration, RetentionError, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
@@ -32,6 +18,7 @@ from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import broker_time
 from worker.cli.doctor_files import examine_files
+from worker.cli.doctor_rights import examine_rights
 from worker.cli.options import as_json
 from worker.cli.output import print_json, show, table
 from worker.database import check_schema, head_revision
@@ -87,7 +74,7 @@ def _examine(here: Deployment) -> Iterator[Finding]:
         "schema": lambda: _schema(here.engine),
         "catalog": lambda: _catalog(here.engine),
         "log": lambda: _log(here.engine),
-        "rights": lambda: _rights(here.engine),
+        "rights": lambda: examine_rights(here.engine),
         "files": lambda: examine_files(here),
         "database clock": lambda: _database_clock(here.engine),
         "broker clock": lambda: _broker_clock(app),
@@ -144,30 +131,6 @@ def _log(engine: Engine) -> str:
     if open_tables := sorted(set(names) - set(guarded)):
         raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
     return "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE"
-
-
-def _rights(engine: Engine) -> str:
-    needed = {name.name: ["SELECT", "DELETE"] for name in owned_tables()}
-    needed[Account.__tablename__] = ["SELECT", "UPDATE", "DELETE"]
-    needed[JobSeeking.__tablename__] = ["SELECT", "UPDATE", "DELETE"]  # UPDATE is what locking a row asks for
-    needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Action, Receipt)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Decision, Forecast)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT", "DELETE"] for each in (Pause, PlannedAccount)}
-    needed[ChainHead.__tablename__] = ["SELECT", "UPDATE"]
-    needed[Quarantine.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
-    needed[DoomedFile.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
-    with transaction(engine) as connection:
-        role = connection.scalar(select(func.current_user()))
-        missing = [
-            f"{right} on {name}"
-            for name, rights in needed.items()
-            for right in rights
-            if not connection.scalar(select(func.has_table_privilege(name, right)))
-        ]
-    if missing:
-        raise InvalidConfiguration(f"role {role} lacks {', '.join(missing)}; grant them")
-    return f"role {role} may do all that the worker does"
 
 
 def _database_clock(engine: Engine) -> str:
