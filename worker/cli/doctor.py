@@ -17,6 +17,7 @@ from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from worker.app import create_app
 from worker.broker import broker_time
+from worker.cli.doctor_encryption import examine_encryption
 from worker.cli.doctor_files import examine_files
 from worker.cli.doctor_rights import examine_rights
 from worker.cli.options import as_json
@@ -51,7 +52,7 @@ class Finding:
 @click.command(epilog="Example: retention doctor --json")
 @as_json
 def command(*, as_json: bool) -> int:
-    """Check configuration, database, schema, catalog, log, rights, files, clocks and broker: ok, or what to do.
+    """Check everything that the worker relies on, from its configuration to the clocks: ok, or what to do.
 
     The exit code is that of the first check that fails.
     """
@@ -71,6 +72,7 @@ def _examine(here: Deployment) -> Iterator[Finding]:
     checks: dict[str, Callable[[], str]] = {
         "configuration": lambda: _configuration(here),
         "database": lambda: _database(here.engine),
+        "encryption": lambda: examine_encryption(here.engine, here.addresses.broker_url),
         "schema": lambda: _schema(here.engine),
         "catalog": lambda: _catalog(here.engine),
         "log": lambda: _log(here.engine),
