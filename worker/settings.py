@@ -137,6 +137,10 @@ class Settings(BaseSettings):
         CHECKOUT / "var" if (CHECKOUT / "pyproject.toml").exists() else Path("var"),
         description="where embedded servers keep their data",
     )
+    alive_file: Path | None = Field(
+        None,
+        description="file that a worker or a beat touches while it is at work, for probes; unset: none",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe event that is logged"
     )
@@ -164,8 +168,9 @@ class Settings(BaseSettings):
         )
 
 
-# A URL may hold a password, so each may also lie in a file, which RETENTION_…_URL_FILE then names.
-FROM_FILES = {f"{PREFIX}{field.upper()}{IN_FILE}": field for field in Settings.model_fields if field.endswith("_url")}
+# What may hold a password may also lie in a file, which the variable of the same name with _FILE then names.
+SECRETS = ("database_url", "broker_url", "documents_url", "export_url")
+FROM_FILES = {f"{PREFIX}{field.upper()}{IN_FILE}": field for field in SECRETS}
 
 
 @cache
