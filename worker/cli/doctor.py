@@ -15,6 +15,7 @@ from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
+from tasks.zones import first_difference
 from worker.app import create_app
 from worker.broker import broker_time
 from worker.cli.doctor_encryption import examine_encryption
@@ -78,6 +79,7 @@ def _examine(here: Deployment) -> Iterator[Finding]:
         "log": lambda: _log(here.engine),
         "rights": lambda: examine_rights(here.engine),
         "files": lambda: examine_files(here),
+        "time zone": lambda: _time_zone(here),
         "database clock": lambda: _database_clock(here.engine),
         "broker clock": lambda: _broker_clock(app),
     }
@@ -133,6 +135,18 @@ def _log(engine: Engine) -> str:
     if open_tables := sorted(set(names) - set(guarded)):
         raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
     return "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE"
+
+
+def _time_zone(here: Deployment) -> str:
+    with transaction(here.engine) as connection:
+        day = first_difference(connection, here.policies, datetime.now(UTC))
+    zone = here.settings.timezone
+    if day is not None:
+        raise InvalidConfiguration(
+            f"this program and the database disagree about the clocks of {zone}, first on {day}: one of them has an "
+            "older edition of the time zone database; upgrade PostgreSQL, or this machine's tzdata"
+        )
+    return f"the database knows the clocks of {zone} as this program does"
 
 
 def _database_clock(engine: Engine) -> str:
