@@ -90,7 +90,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
             ).one_or_none()
             if acted is None:
                 return Batch(accounts)
-            head = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+            head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
             if check is not None:
                 check(connection, acted.receipt_id)
         return Batch(accounts, acted.accounts, acted.receipt_id, head)

@@ -15,6 +15,7 @@ from models import migrations
 from models.errors import InvalidConfiguration, Unavailable
 from tasks.roles import give_rights
 from tasks.transaction import named_errors, transaction
+from worker.settings import settings
 
 __all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision", "verifier"]
 
@@ -110,6 +111,7 @@ def migrate(engine: Engine, *, to: str = "head") -> tuple[str | None, str | None
     with named_errors(), engine.begin() as connection:
         config = _alembic()
         config.attributes["connection"] = connection
+        config.attributes["timezone"] = settings().timezone
         command.upgrade(config, to)
         give_rights(connection)  # a new table has nobody who may use it
     return before, schema_revision(engine)
