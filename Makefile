@@ -35,6 +35,9 @@ format: install ## let ruff mend what it can
 bench: install ## speed as ratios, side by side in one run; report under benchmarks/results/
 	$(BIN)/python -m benchmarks $(BENCH)
 
+secrets: ## random passwords and a first token under secrets/, for docker compose; keeps what is there
+	@deploy/compose/make-secrets.sh
+
 soak: ACCOUNTS = 1000000
 soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
@@ -50,4 +53,4 @@ upgrade: install ## lock the newest allowed versions, with hashes
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test lint format bench soak upgrade clean
+.PHONY: help install run test lint format bench secrets soak upgrade clean

@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, Index, Integer, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.address import address_key
-from models.base import FINITE, Base, CreatedAt, Identifier
+from models.base import FINITE, WORKER, Base, CreatedAt, Identifier
 from models.errors import PendingApplicationError, RetentionOverError, WindowClosedError, WrongStateError
 from models.job_seeking import JobSeeking, Status
 from models.my_page import LoginSession
@@ -81,6 +81,7 @@ class Account(Base):
             text("greatest(withdrawn_at, counter_only_at)"),
             postgresql_where=text("state = 'counter_only'"),
         ),
+        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
     )
 
     @classmethod

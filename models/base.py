@@ -11,7 +11,11 @@ from sqlalchemy.types import TypeDecorator
 
 from models.errors import NaiveInstantError
 
-__all__ = ["FINITE", "Base", "CreatedAt", "Identifier", "Instant", "require_aware"]
+__all__ = ["FINITE", "HIDDEN", "WORKER", "Base", "CreatedAt", "Identifier", "Instant", "require_aware"]
+
+# Keys of `info`. Of a table: what the worker may do on it, where that is not what its kind of table needs; of a column:
+# nobody reads it who only looks on. `tasks.statements.rights` has the rule.
+WORKER, HIDDEN = "worker", "hidden"
 
 # Infinities and the years that stand for "unknown" are no dates; NULL is let in and shown as an anomaly.
 FINITE = "{0} >= '1900-01-01 00:00+00' AND {0} < '10000-01-01 00:00+00'"

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Date, ForeignKey
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Identifier
+from models.base import WORKER, Base, Identifier
 from models.log import append_only
 
 __all__ = ["Decision", "DecisionKind", "Forecast", "Pause", "PlannedAccount"]
@@ -37,7 +37,10 @@ class Pause(Base):
     actor: Mapped[str]
     reason: Mapped[str]
 
-    __table_args__ = (CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),)
+    __table_args__ = (
+        CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),
+        {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}},
+    )
 
 
 class Decision(Base):
@@ -63,6 +66,7 @@ class PlannedAccount(Base):
     """One account of a held sweep's frozen plan. No foreign key to the account: it goes with the sweep's end."""
 
     __tablename__ = "planned_accounts"
+    __table_args__ = {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}}  # noqa: RUF012 - SQLAlchemy's contract
 
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id"), primary_key=True)
     account_id: Mapped[int] = mapped_column(primary_key=True)
@@ -72,6 +76,7 @@ class Forecast(Base):
     """How many accounts were expected, some day before, to fall due as a local day begins."""
 
     __tablename__ = "forecasts"
+    __table_args__ = {"info": {WORKER: ("SELECT", "INSERT")}}  # noqa: RUF012 - SQLAlchemy's contract
 
     policy: Mapped[str] = mapped_column(primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)

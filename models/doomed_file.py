@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, CreatedAt, Identifier
+from models.base import HIDDEN, Base, CreatedAt, Identifier
 
 __all__ = ["DoomedFile"]
 
@@ -32,7 +32,7 @@ class DoomedFile(Base):
     __tablename__ = "doomed_files"
 
     id: Mapped[Identifier]
-    storage_key: Mapped[str | None]
+    storage_key: Mapped[str | None] = mapped_column(info={HIDDEN: True})
     sweep_id: Mapped[int] = mapped_column(index=True)
     created_at: Mapped[CreatedAt]
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))

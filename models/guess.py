@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, CheckConstraint, Sequence, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.base import HIDDEN, WORKER, Base
 
 __all__ = ["GUESSES", "GuessKey"]
 
@@ -22,6 +22,6 @@ class GuessKey(Base):
     __tablename__ = "guess_keys"
 
     single: Mapped[bool] = mapped_column(Boolean, primary_key=True, server_default=text("true"))
-    key: Mapped[UUID] = mapped_column(Uuid, server_default=text("gen_random_uuid()"))
+    key: Mapped[UUID] = mapped_column(Uuid, server_default=text("gen_random_uuid()"), info={HIDDEN: True})
 
-    __table_args__ = (CheckConstraint("single", name="only_one"),)
+    __table_args__ = (CheckConstraint("single", name="only_one"), {"info": {WORKER: ("SELECT",)}})

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import DDL, Index, Table, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Identifier
+from models.base import WORKER, Base, Identifier
 from models.errors import Refused
 from models.my_page import OwnerId
 
@@ -26,7 +26,10 @@ class Hold(Base):
     released_by: Mapped[str | None]
     release_reason: Mapped[str | None]
 
-    __table_args__ = (Index("ix_holds_unreleased", "account_id", postgresql_where=text("released_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_holds_unreleased", "account_id", postgresql_where=text("released_at IS NULL")),
+        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
+    )
 
     def release(self, *, now: datetime, by: str, reason: str) -> None:
         """End the hold; it remains as history.

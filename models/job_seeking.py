@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import FINITE, Base
+from models.base import FINITE, WORKER, Base
 from models.policy import Purge
 
 __all__ = ["JobSeeking", "Status"]
@@ -36,6 +36,7 @@ class JobSeeking(Base):
         CheckConstraint("status = 'invalid' OR invalidated_at IS NULL", name="valid_not_invalidated"),
         CheckConstraint(FINITE.format("invalidated_at"), name="invalidated_at_finite"),
         Index(None, "invalidated_at", "account_id", postgresql_where=text("status = 'invalid'")),
+        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
     )
 
     def is_over(self, now: datetime, purge: Purge) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import DDL, CheckConstraint, ForeignKey, Table, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Identifier
+from models.base import WORKER, Base, Identifier
 
 __all__ = ["Action", "ChainHead", "Receipt", "append_only"]
 
@@ -65,7 +65,10 @@ class ChainHead(Base):
     previous: Mapped[bytes]
     digest: Mapped[bytes]
 
-    __table_args__ = (CheckConstraint("single", name="only_one"),)
+    __table_args__ = (
+        CheckConstraint("single", name="only_one"),
+        {"info": {WORKER: ("SELECT", "UPDATE")}},
+    )
 
 
 class Action(Base):
@@ -113,7 +116,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 
 
 def append_only(table: Table) -> None:
-    """Let the database refuse UPDATE, DELETE and TRUNCATE on a table."""
+    """Let the database refuse UPDATE, DELETE and TRUNCATE on a table; the worker may read it and add to it."""
+    table.info[WORKER] = ("SELECT", "INSERT")
     event.listen(table, "after_create", DDL(REFUSE_CHANGE.replace("%", "%%")))  # type: ignore[no-untyped-call]
     event.listen(table, "after_create", DDL(APPEND_ONLY.format(table=table.name)))  # type: ignore[no-untyped-call]
 

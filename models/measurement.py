@@ -7,9 +7,11 @@ from sqlalchemy import CheckConstraint, Date, Double, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.base import WORKER, Base
 
 __all__ = ["BatchDuration", "DayOfActions", "Measurement"]
+
+WRITTEN_OVER = ("SELECT", "INSERT", "UPDATE")
 
 
 class Measurement(Base):
@@ -26,7 +28,7 @@ class Measurement(Base):
     at: Mapped[datetime]
     figures: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
-    __table_args__ = (CheckConstraint("single", name="only_one"),)
+    __table_args__ = (CheckConstraint("single", name="only_one"), {"info": {WORKER: WRITTEN_OVER}})
 
 
 class DayOfActions(Base):
@@ -45,7 +47,10 @@ class DayOfActions(Base):
     accounts: Mapped[int]
     batches: Mapped[int]
 
-    __table_args__ = (CheckConstraint("action IN ('counter_only', 'purge')", name="action_known"),)
+    __table_args__ = (
+        CheckConstraint("action IN ('counter_only', 'purge')", name="action_known"),
+        {"info": {WORKER: WRITTEN_OVER}},
+    )
 
 
 class BatchDuration(Base):
@@ -58,6 +63,7 @@ class BatchDuration(Base):
     """
 
     __tablename__ = "batch_durations"
+    __table_args__ = {"info": {WORKER: WRITTEN_OVER}}  # noqa: RUF012 - SQLAlchemy's contract
 
     up_to_seconds: Mapped[float] = mapped_column(Double, primary_key=True)
     batches: Mapped[int]

@@ -5,7 +5,7 @@ from typing import Annotated
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, CreatedAt, Identifier
+from models.base import WORKER, Base, CreatedAt, Identifier
 
 __all__ = [
     "Application",
@@ -107,6 +107,7 @@ class LoginSession(Base):
     """A login; deleted already when the account becomes counter-only."""
 
     __tablename__ = "login_sessions"
+    __table_args__ = {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}}  # noqa: RUF012 - SQLAlchemy's contract
     # Somebody may log out at the moment in which all logins end.
     __mapper_args__ = {"confirm_deleted_rows": False}  # noqa: RUF012 - SQLAlchemy's contract
 

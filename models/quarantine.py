@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.base import WORKER, Base
 
 __all__ = ["Quarantine"]
 
@@ -29,4 +29,7 @@ class Quarantine(Base):
     last_at: Mapped[datetime]
     set_aside_at: Mapped[datetime | None]
 
-    __table_args__ = (CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),)
+    __table_args__ = (
+        CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),
+        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
+    )

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, Integer, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, CreatedAt, Identifier
+from models.base import WORKER, Base, CreatedAt, Identifier
 
 __all__ = ["Heartbeat", "Sweep", "SweepStatus"]
 
@@ -85,6 +85,7 @@ class Sweep(Base):
         CheckConstraint("(status IN ('done', 'failed', 'rejected')) = (ended_at IS NOT NULL)", name="ended_at_fits"),
         CheckConstraint("(status = 'held') = (held_at IS NOT NULL)", name="held_at_fits"),
         Index(None, "status", postgresql_where=text("ended_at IS NULL")),
+        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE")}},
     )
 
 
@@ -92,6 +93,7 @@ class Heartbeat(Base):
     """When a part of the machinery was last seen at work; one row each, overwritten."""
 
     __tablename__ = "heartbeats"
+    __table_args__ = {"info": {WORKER: ("SELECT", "INSERT", "UPDATE")}}  # noqa: RUF012 - SQLAlchemy's contract
 
     source: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]

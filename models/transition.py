@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped
 
-from models.base import Base, Identifier
+from models.base import WORKER, Base, Identifier
 from models.my_page import OwnerId
 
 __all__ = ["Transition", "TransitionKind"]
@@ -49,4 +49,5 @@ class Transition(Base):
         CheckConstraint(
             "kind IN ('register', 'withdraw', 'reactivate', 'recover', 'invalidate', 'revalidate')", name="kind_known"
         ),
+        {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}},
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from models.errors import RetentionError, StatementError, TooLongError, Unavailable
+from models.errors import InvalidConfiguration, RetentionError, StatementError, TooLongError, Unavailable
 
 __all__ = ["named_errors", "transaction"]
 
@@ -34,6 +34,7 @@ def transaction(
         Unavailable: the database did not answer or asked to try again; nothing was changed, unless the
             connection broke during the commit itself, when only looking can tell.
         TooLongError: a statement took longer than `statement`; nothing was changed.
+        InvalidConfiguration: the database role may not do this.
         StatementError: the database refused a statement.
     """
     with named_errors(), engine.begin() as connection:
@@ -71,6 +72,9 @@ def _named(error: DBAPIError) -> RetentionError:
     if error.connection_invalidated or lost or (state or "").startswith(TRANSIENT):
         code = f" (SQLSTATE {state})" if state else ""
         return Unavailable(f"the database did not answer or asked to try again{code}; nothing was changed")
+    if state == "42501":
+        denied = getattr(diagnosis, "message_primary", None)  # names tables and roles, and never a value
+        return InvalidConfiguration(f"the database refused a right ({denied}); see `retention doctor`")
     objects = [
         f"{kind} {name}"
         for kind in ("table", "column", "constraint")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from kombu.exceptions import OperationalError
@@ -26,8 +27,8 @@ def publishing() -> Iterator[None]:
     """
     try:
         yield
-    except (OperationalError, RedisError, OSError):
-        raise Unavailable(f"the sweep is queued and starts when the broker is back: {UNREACHABLE}") from None
+    except (OperationalError, RedisError, OSError) as error:
+        raise Unavailable(f"the sweep is queued and starts when the broker is back: {_told(error)}") from None
 
 
 def broker_time(app: RetentionApp) -> float:
@@ -40,8 +41,8 @@ def broker_time(app: RetentionApp) -> float:
         with app.connection_for_write() as connection:
             connection.connect()
             seconds, microseconds = connection.default_channel.client.time()  # type: ignore[attr-defined]  # kombu's Redis channel has it
-    except (OperationalError, RedisError, OSError):
-        raise Unavailable(UNREACHABLE) from None
+    except (OperationalError, RedisError, OSError) as error:
+        raise Unavailable(_told(error)) from None
     return float(seconds) + float(microseconds) / 1_000_000
 
 
@@ -64,6 +65,18 @@ def workers(app: RetentionApp) -> list[str]:
     with publishing():
         replies = app.control.inspect(timeout=ANSWER_SECONDS).ping()
     return sorted(replies or {})
+
+
+def _told(error: BaseException | None) -> str:
+    """Say why the broker cannot be used; a library's own text may hold its URL, and so a password."""
+    while error is not None:
+        if isinstance(error, SSLCertVerificationError):
+            return (
+                f"the broker's certificate is refused: {error.verify_message.rstrip('.')}; "
+                "RETENTION_BROKER_URL needs the authority that signed it in ssl_ca_certs, and the host as named in it"
+            )
+        error = error.__cause__ or error.__context__
+    return UNREACHABLE
 
 
 def redis_client(broker_url: str) -> Redis:

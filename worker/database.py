@@ -9,14 +9,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, NullPool, QueuePool, create_engine, func, select
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, func, select
 
 from models import migrations
 from models.errors import InvalidConfiguration, Unavailable
+from tasks.roles import give_rights
 from tasks.transaction import named_errors, transaction
 from worker.settings import settings
 
-__all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision"]
+__all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision", "verifier"]
 
 CONNECT_SECONDS = 5
 
@@ -112,7 +113,15 @@ def migrate(engine: Engine, *, to: str = "head") -> tuple[str | None, str | None
         config.attributes["connection"] = connection
         config.attributes["timezone"] = settings().timezone
         command.upgrade(config, to)
+        give_rights(connection)  # a new table has nobody who may use it
     return before, schema_revision(engine)
+
+
+def verifier(connection: Connection, role: str, password: str) -> str:
+    """Return what the server keeps in place of a password, made here: the password itself never leaves this process."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 - `connect` makes no other
+    return driver.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
 
 
 def _check_encoding(engine: Engine) -> None:

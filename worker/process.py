@@ -7,6 +7,7 @@ from celery.signals import celeryd_init, setup_logging, worker_process_init, wor
 
 from models.errors import RetentionError
 from tasks.base import RetentionApp
+from worker.alive import show_life
 from worker.app import create_app
 from worker.database import check_schema, connect
 from worker.exits import exit_code
@@ -27,6 +28,8 @@ def process_app() -> RetentionApp:
     # Weak references would let the handlers go with this function.
     setup_logging.connect(lambda **_: configure_logs(chosen.log_level), weak=False)
     celeryd_init.connect(lambda **_: _refuse_wrong_schema(), weak=False)
+    if chosen.alive_file is not None:
+        show_life(app, chosen.alive_file)
     # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
     worker_process_init.connect(lambda **_: app.runtime.engine.dispose(close=False), weak=False)
     worker_process_shutdown.connect(lambda **_: app.runtime.engine.dispose(), weak=False)

@@ -19,10 +19,12 @@ from tasks.rules.gate import Limits
 from tasks.rules.ticks import is_cron
 from worker.documents_url import documents_url
 from worker.export_url import export_url
+from worker.secret_files import read_secret
 
-__all__ = ["Settings", "settings"]
+__all__ = ["FROM_FILES", "Settings", "settings"]
 
 PREFIX = "RETENTION_"
+IN_FILE = "_FILE"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 DATABASE_SHOULD = "a PostgreSQL URL, such as postgresql://user:password@host/database"
@@ -158,6 +160,10 @@ class Settings(BaseSettings):
         CHECKOUT / "var" if (CHECKOUT / "pyproject.toml").exists() else Path("var"),
         description="where embedded servers keep their data",
     )
+    alive_file: Path | None = Field(
+        None,
+        description="file that a worker or a beat touches while it is at work, for probes; unset: none",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe event that is logged"
     )
@@ -185,26 +191,38 @@ class Settings(BaseSettings):
         )
 
 
+# What may hold a password may also lie in a file, which the variable of the same name with _FILE then names.
+SECRETS = ("database_url", "broker_url", "documents_url", "export_url")
+FROM_FILES = {f"{PREFIX}{field.upper()}{IN_FILE}": field for field in SECRETS}
+
+
 @cache
 def settings() -> Settings:
     """Read the settings from the environment, once in a process.
 
     Raises:
-        InvalidConfiguration: a variable is unknown, blank or not what it should be. The message names each
-            such variable and what it should hold; of a URL it never shows what it holds.
+        InvalidConfiguration: a variable is unknown, blank or not what it should be, or its file cannot be used. The
+            message names each such variable and what it should hold; of a URL it never shows what it holds.
     """
     given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | FROM_FILES.keys()
     wrong = [_unknown(name, known) for name in sorted(given.keys() - known)]
     wrong += [
         f"{name} is blank; unset it for the default"
         for name, value in sorted(given.items())
         if name in known and not value.strip()
     ]
+    wrong += [
+        f"both {name} and {name}{IN_FILE} are set; unset one of them"
+        for name in sorted(given)
+        if f"{name}{IN_FILE}" in given.keys() & FROM_FILES.keys()
+    ]
     if wrong:
         raise InvalidConfiguration("; ".join(wrong))
+    in_files = sorted(given.keys() & FROM_FILES.keys())
+    secrets: dict[str, Any] = {FROM_FILES[name]: read_secret(Path(given[name]), name) for name in in_files}
     try:
-        return Settings()
+        return Settings(**secrets)
     except ValidationError as error:
         raise InvalidConfiguration("; ".join(map(_explain, error.errors()))) from None
 

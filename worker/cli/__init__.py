@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "up": "up",
     "migrate": "migrate",
+    "roles": "roles",
     "seed": "seed",
     "plan": "plan",
     "run": "run",
@@ -42,6 +43,7 @@ COMMANDS = {
 SUMMARIES = {
     "up": "Everything on one machine, until Ctrl-C.",
     "migrate": "Bring the schema to head.",
+    "roles": "Make the database's roles: owner, worker, reader.",
     "seed": "Fill an empty database with a made-up population.",
     "plan": "Show what a sweep would do; change nothing.",
     "run": "Trigger a sweep by hand.",

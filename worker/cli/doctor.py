@@ -9,24 +9,7 @@ import click
 from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
 from sqlalchemy import table as lightweight_table
 
-from models import (
-    Account,
-    Action,
-    BatchDuration,
-    ChainHead,
-    DayOfActions,
-    Decision,
-    DoomedFile,
-    Forecast,
-    Heartbeat,
-    JobSeeking,
-    Measurement,
-    Pause,
-    PlannedAccount,
-    Quarantine,
-    Receipt,
-    Sweep,
-)
+from models import Action, Decision, Receipt
 from models.errors import InvalidConfiguration, RetentionError, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
@@ -35,7 +18,9 @@ from tasks.transaction import transaction
 from tasks.zones import first_difference
 from worker.app import create_app
 from worker.broker import broker_time
+from worker.cli.doctor_encryption import examine_encryption
 from worker.cli.doctor_files import examine_files
+from worker.cli.doctor_rights import examine_rights
 from worker.cli.options import as_json
 from worker.cli.output import print_json, show, table
 from worker.database import check_schema, head_revision
@@ -68,7 +53,7 @@ class Finding:
 @click.command(epilog="Example: retention doctor --json")
 @as_json
 def command(*, as_json: bool) -> int:
-    """Check configuration, database, schema, catalog, log, rights, files, clocks and broker: ok, or what to do.
+    """Check everything that the worker relies on, from its configuration to the clocks: ok, or what to do.
 
     The exit code is that of the first check that fails.
     """
@@ -88,10 +73,11 @@ def _examine(here: Deployment) -> Iterator[Finding]:
     checks: dict[str, Callable[[], str]] = {
         "configuration": lambda: _configuration(here),
         "database": lambda: _database(here.engine),
+        "encryption": lambda: examine_encryption(here.engine, here.addresses.broker_url),
         "schema": lambda: _schema(here.engine),
         "catalog": lambda: _catalog(here.engine),
         "log": lambda: _log(here.engine),
-        "rights": lambda: _rights(here.engine),
+        "rights": lambda: examine_rights(here.engine),
         "files": lambda: examine_files(here),
         "time zone": lambda: _time_zone(here),
         "database clock": lambda: _database_clock(here.engine),
@@ -149,31 +135,6 @@ def _log(engine: Engine) -> str:
     if open_tables := sorted(set(names) - set(guarded)):
         raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
     return "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE"
-
-
-def _rights(engine: Engine) -> str:
-    needed = {name.name: ["SELECT", "DELETE"] for name in owned_tables()}
-    needed[Account.__tablename__] = ["SELECT", "UPDATE", "DELETE"]
-    needed[JobSeeking.__tablename__] = ["SELECT", "UPDATE", "DELETE"]  # UPDATE is what locking a row asks for
-    needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Action, Receipt)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat, Measurement)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (DayOfActions, BatchDuration)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Decision, Forecast)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT", "DELETE"] for each in (Pause, PlannedAccount)}
-    needed[ChainHead.__tablename__] = ["SELECT", "UPDATE"]
-    needed[Quarantine.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
-    needed[DoomedFile.__tablename__] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
-    with transaction(engine) as connection:
-        role = connection.scalar(select(func.current_user()))
-        missing = [
-            f"{right} on {name}"
-            for name, rights in needed.items()
-            for right in rights
-            if not connection.scalar(select(func.has_table_privilege(name, right)))
-        ]
-    if missing:
-        raise InvalidConfiguration(f"role {role} lacks {', '.join(missing)}; grant them")
-    return f"role {role} may do all that the worker does"
 
 
 def _time_zone(here: Deployment) -> str:

@@ -1,0 +1,36 @@
+"""What is shipped to deploy the worker, read as the tools that use it read it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from worker.settings import FROM_FILES, Settings
+
+__all__ = ["CHECKOUT", "compose_text", "known_variables", "yaml_documents"]
+
+CHECKOUT = Path(__file__).parents[1]
+GIVEN = {"SECRETS_UID": "1000", "SECRETS_GID": "1000"}
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
+
+
+def compose_text() -> str:
+    """Return docker-compose.yml as it is with nothing set but what `make secrets` writes into .env."""
+    return VARIABLE.sub(_filled, (CHECKOUT / "docker-compose.yml").read_text())
+
+
+def _filled(found: re.Match[str]) -> str:
+    if found["kind"] == "-":
+        return found["text"]
+    return GIVEN[found["name"]]
+
+
+def yaml_documents(*paths: Path) -> list[dict[str, Any]]:
+    """Return all documents of these files."""
+    return [document for path in paths for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+def known_variables() -> set[str]:
+    """Return the names of all settings."""
+    return {f"RETENTION_{name.upper()}" for name in Settings.model_fields} | FROM_FILES.keys()

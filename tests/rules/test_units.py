@@ -1,0 +1,127 @@
+"""The systemd units: they agree with the program and with each other; where systemd is there, it says so itself."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from deploying import CHECKOUT, known_variables
+
+from celeryconfig import task_soft_time_limit
+from models.errors import InvalidConfiguration
+from worker.cli import COMMANDS
+from worker.exits import EXITS
+
+UNITS = CHECKOUT / "deploy" / "systemd"
+SERVICES = sorted(UNITS.glob("*.service"))
+TARGET = UNITS / "retention.target"
+COMMON = UNITS / "retention-.service.d" / "10-common.conf"
+# What every unit has to be kept from, each with the value that does it.
+HARDENING = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "DynamicUser": "yes",
+    "CapabilityBoundingSet": "",
+    "MemoryDenyWriteExecute": "yes",
+    "SystemCallFilter": "@system-service",
+}
+OF_THE_SYSTEM = {"network-online.target", "postgresql.service", "redis-server.service", "multi-user.target"}
+MOST_EXPOSED = 2.0
+
+
+def read(*paths):
+    """Return the settings of a unit with its drop-ins: all values of each name, in order."""
+    found = defaultdict(list)
+    for path in paths:
+        for line in path.read_text().splitlines():
+            if line and line[0] not in "#[":
+                name, _, value = line.partition("=")
+                found[name].append(value)
+    return found
+
+
+@pytest.fixture(params=SERVICES, ids=lambda path: path.stem)
+def unit(request):
+    return read(request.param, COMMON)
+
+
+def test_each_part_of_the_worker_has_a_unit_and_the_target_starts_them():
+    assert [path.stem for path in SERVICES] == [f"retention-{name}" for name in ("beat", "migrate", "web", "worker")]
+    wanted = {name for value in read(TARGET)["Wants"] for name in value.split()}
+    assert wanted == {path.name for path in SERVICES} - {"retention-migrate.service"}
+
+
+def test_what_a_unit_names_is_a_unit(unit):
+    ours = {path.name for path in [*SERVICES, TARGET]}
+    for name in ("Requires", "After", "Wants", "PartOf", "WantedBy"):
+        for value in unit[name]:
+            assert set(value.split()) <= ours | OF_THE_SYSTEM
+
+
+def test_what_a_unit_runs_is_ours(unit):
+    (command,) = unit["ExecStart"]
+    program, *arguments = command.split()
+    assert program in ("/opt/retention/bin/retention", "/opt/retention/bin/celery")
+    if program.endswith("retention"):
+        assert arguments[0] in COMMANDS
+    else:
+        assert arguments[:2] == ["-A", "worker"]
+        assert arguments[2] in ("worker", "beat")
+
+
+def test_every_variable_is_a_setting_and_every_secret_is_loaded(unit):
+    loaded = {value.split(":")[0] for value in unit["LoadCredential"]}
+    for value in unit["Environment"]:
+        name, _, held = value.partition("=")
+        assert name in known_variables() | {"PYTHONUNBUFFERED"}
+        assert re.search("PASSWORD|TOKEN|SECRET|URL", name) is None or held.startswith("%d/")
+        assert not held.startswith("%d/") or held.removeprefix("%d/") in loaded
+    assert all(value.split(":")[1].startswith("/etc/retention/secrets/") for value in unit["LoadCredential"])
+
+
+def test_only_the_migration_is_the_owner():
+    for path in SERVICES:
+        url = next(value for value in read(path)["LoadCredential"] if value.startswith("database_url:"))
+        assert url.endswith("/owner_url" if path.stem == "retention-migrate" else "/worker_url")
+
+
+def test_every_unit_is_kept_from_what_it_does_not_need(unit):
+    for name, value in HARDENING.items():
+        assert unit[name][0] == value, name
+    assert unit["MemoryMax"]
+    assert unit["TasksMax"]
+
+
+def test_a_unit_has_time_to_end_its_task_and_is_not_started_again_with_a_wrong_setting(unit):
+    assert unit["KillSignal"] == ["SIGTERM"]
+    assert unit["KillMode"] == ["mixed"]  # a worker's children are its own to end
+    assert int(unit["TimeoutStopSec"][0]) > task_soft_time_limit
+    if unit["Restart"]:
+        assert unit["RestartPreventExitStatus"] == [str(EXITS[InvalidConfiguration])]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed; the tests above need it not")
+def test_systemd_itself_finds_no_fault_and_little_exposed(tmp_path):
+    shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
+    for path in tmp_path.glob("*.service"):  # systemd wants to see the programs
+        path.write_text(path.read_text().replace("/opt/retention/bin", str(Path(sys.executable).parent)))
+    environment = {"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+    def analyze(*arguments):
+        command = ["systemd-analyze", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    units = sorted(map(str, [*tmp_path.glob("*.service"), tmp_path / "retention.target"]))
+    verified = analyze("verify", *units)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    for each in units[:-1]:
+        exposed = analyze("security", "--offline=yes", "--no-pager", each).stdout
+        assert float(re.search(r"exposure level for \S+: ([\d.]+)", exposed)[1]) <= MOST_EXPOSED
+    (tmp_path / "retention-worker.service").write_text("[Service]\nExecStart=nowhere\n")
+    assert analyze("verify", *units).stderr
