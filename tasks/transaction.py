@@ -13,7 +13,7 @@ __all__ = ["named_errors", "transaction"]
 
 LOCK_PATIENCE = timedelta(seconds=5)
 STATEMENT_PATIENCE = timedelta(seconds=40)
-CLIENT_CHECK = timedelta(seconds=2)
+CLIENT_CHECK = timedelta(seconds=1)
 
 # Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
 # 55P03 is a lock that was not to be had, 25006 a server that is read-only for now.

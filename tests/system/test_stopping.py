@@ -1,17 +1,16 @@
 """A worker that is told to stop: it ends between batches, breaks off what takes too long, and hands the rest back."""
 
+import os
 import signal
-from datetime import timedelta
 
 import pytest
-from builders import an_account
 from oracle import findings, remember
 from processes import until
 from sqlalchemy import text
 
 from worker.broker import redis_client
 
-EVERYBODY = {"RETENTION_CEILING_ACCOUNTS": "1000000", "RETENTION_CEILING_SHARE": "1", "RETENTION_CEILING_FORECAST": "1e6"}
+EVERYBODY = {"RETENTION_CEILING_ACCOUNTS": "9999", "RETENTION_CEILING_SHARE": "1", "RETENTION_CEILING_FORECAST": "1e6"}
 SMALL_BATCHES = EVERYBODY | {"RETENTION_BATCH_ACCOUNTS": "5"}
 
 
@@ -61,11 +60,15 @@ def test_a_worker_that_is_told_to_stop_ends_between_batches_and_another_goes_on_
     assert worker.wait(60) == code
     done = scalar(engine, "SELECT count(*) FROM actions")
     assert done < 3000
+    lines = stack.log("worker")
+    (told,) = [each["timestamp"] for each in lines if each["event"] == "worker.stopping"]
+    after = [each["lane"] for each in lines if each["event"] == "batch.committed" and each["timestamp"] > told]
+    assert len(after) == len(set(after)), "a lane ended with the batch that was in the air"
     (running,) = sweeps(stack)
     assert (running["status"], running["accounts"]) == ("running", done)
     assert unacknowledged(broker_url) == 0
     assert queued(broker_url) == 2, "both lanes wait for another worker"
-    failed = [each for each in stack.log("worker") if each["level"] in ("warning", "error", "critical")]
+    failed = [each for each in lines if each["level"] in ("warning", "error", "critical")]
     assert [each["event"] for each in failed if each["logger"] != "py.warnings"] == []
     # No beat runs here: nothing but what was handed back can wake the second worker.
     stack.worker("another")
@@ -74,7 +77,9 @@ def test_a_worker_that_is_told_to_stop_ends_between_batches_and_another_goes_on_
 
 
 SLOW = """
-CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(35); RETURN NEW; END $$;
+CREATE SEQUENCE ended;
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep({}); PERFORM nextval('ended'); RETURN NEW; END $$;
 CREATE TRIGGER slow BEFORE UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION slow();
 """
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
@@ -82,11 +87,9 @@ SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' A
 
 def test_one_account_that_takes_too_long_does_not_keep_a_worker_from_stopping(stack, engine, broker_url):
     stack.environment |= EVERYBODY | {"RETENTION_DRAINS": "1"}
+    withdrawn_long_ago(engine, 3)
     with engine.begin() as connection:
-        at = connection.scalar(text("SELECT now()")) - timedelta(days=40)
-        for _ in range(3):
-            an_account(connection, state="withdrawn", withdrawn_at=at)
-        connection.exec_driver_sql(SLOW)
+        connection.exec_driver_sql(SLOW.format(35))
     remember(engine)
     worker = stack.worker()
     stack.retention("run", "counter_only", "--actor", "test", "--reason", "test", check=True)
@@ -94,7 +97,6 @@ def test_one_account_that_takes_too_long_does_not_keep_a_worker_from_stopping(st
     until(lambda: scalar(engine, SLEEPING), "its transaction is under way")
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
-    until(lambda: not scalar(engine, SLEEPING), "the database has noticed, and given the account free")
     assert scalar(engine, "SELECT count(*) FROM actions") == 0
     assert (unacknowledged(broker_url), queued(broker_url)) == (0, 1)
     with engine.begin() as connection:
@@ -102,3 +104,15 @@ def test_one_account_that_takes_too_long_does_not_keep_a_worker_from_stopping(st
     stack.worker("another")
     until(lambda: sweeps(stack)[0]["status"] == "done", "the rest is done")
     assert findings(engine, sweeps(stack)[0]["as_of"]) == {}
+
+
+def test_what_a_killed_worker_was_doing_ends_in_the_database_too(stack, engine):
+    withdrawn_long_ago(engine, 3)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(SLOW.format(8))
+    worker = stack.worker()
+    stack.retention("run", "counter_only", "--actor", "test", "--reason", "test", check=True)
+    until(lambda: scalar(engine, SLEEPING), "a batch is under way")
+    os.killpg(worker.pid, signal.SIGKILL)
+    until(lambda: not scalar(engine, SLEEPING), "nobody holds the accounts any more")
+    assert not scalar(engine, "SELECT is_called FROM ended"), "the statement was not carried to its end"
