@@ -12,7 +12,9 @@ import celery.beat
 import structlog
 from celery import bootsteps
 
+from models.errors import RetentionError
 from tasks import events
+from worker.exits import end
 from worker.logs import configure_logs, for_people
 from worker.pulse import TICK_SECONDS, pulse
 from worker.settings import settings
@@ -59,7 +61,10 @@ class Beat(celery.apps.beat.Beat):
         """Set the log up before Celery says anything; then run until a signal comes."""
         _speak()
         chosen = settings()
-        pulse.start(chosen.alive_file, stuck_seconds=chosen.stuck_seconds)
+        try:
+            pulse.start(chosen.alive_file, stuck_seconds=chosen.stuck_seconds)
+        except RetentionError as error:
+            end(error)
         super().run()
 
 

@@ -1,8 +1,6 @@
 """What a Celery process of ours does at its start and around its forks."""
 
-import sys
 from dataclasses import replace
-from typing import NoReturn
 
 from celery.signals import (
     celeryd_init,
@@ -19,7 +17,7 @@ from tasks.base import RetentionApp
 from worker.app import create_app
 from worker.daemons import Beat, Ticking, Worker, is_stopping, stop
 from worker.database import check_schema, connect
-from worker.exits import exit_code
+from worker.exits import end
 from worker.log_tasks import bind_task, unbind_task
 from worker.logs import configure_logs
 from worker.pulse import pulse
@@ -36,7 +34,7 @@ def process_app() -> RetentionApp:
         chosen = settings()
         app = create_app(chosen, locate(chosen))
     except RetentionError as error:
-        _end(error)
+        end(error)
     app.runtime = replace(app.runtime, is_stopping=is_stopping)
     app.Worker = app.subclass_with_self(Worker)  # type: ignore[misc]  # a cached property, which may be set
     app.Beat = app.subclass_with_self(Beat)  # type: ignore[misc]
@@ -60,9 +58,4 @@ def _start_worker(app: RetentionApp, chosen: Settings) -> None:
         trace_tasks(app)
         pulse.start(chosen.alive_file, stuck_seconds=chosen.stuck_seconds)
     except RetentionError as error:
-        _end(error)
-
-
-def _end(error: RetentionError) -> NoReturn:
-    print(f"retention: {error}", file=sys.stderr)  # noqa: T201 - the log is not set up yet
-    sys.exit(exit_code(error))
+        end(error)

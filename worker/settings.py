@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         None, description="file that worker and beat touch while they are at work, for probes; unset: none"
     )
     stuck_seconds: float = Field(
-        120, ge=1, le=86400, description="a worker or beat whose loop stands still for longer ends with exit 70"
+        120, ge=10, le=86400, description="a worker or beat whose loop stands still for longer ends with exit 70"
     )
 
     @property
