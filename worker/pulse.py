@@ -1,5 +1,6 @@
 """Whether this process is at work: a fresh file for a probe, an end for one that is stuck, a limit to stopping."""
 
+import atexit
 import os
 import signal
 import sys
@@ -56,6 +57,8 @@ class Pulse:
                 "name a file in a directory that is there and is ours"
             ) from None
         signal.signal(signal.SIGALRM, self._beat)
+        # The interpreter gives up its handlers before it ends, and a signal without one would kill it.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_REAL, BEAT_SECONDS, BEAT_SECONDS)
 
     def tick(self) -> None:
