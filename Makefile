@@ -36,9 +36,10 @@ bench: install ## speed as ratios, side by side in one run; report under benchma
 	$(BIN)/python -m benchmarks $(BENCH)
 
 soak: ACCOUNTS = 1000000
-soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once; judged by independent SQL
+soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once, then restarts; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
+	TEST_ROLLING=200000 $(BIN)/python -m pytest tests/system/test_rolling_restart.py -s --timeout 0
 	TEST_CROWD_ACCOUNTS=10000 TEST_CROWD_SECONDS=180 $(BIN)/python -m pytest tests/system/test_crowd.py -s --timeout 0
 
 upgrade: install ## lock the newest allowed versions, with hashes
