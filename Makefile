@@ -44,9 +44,9 @@ soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at o
 
 upgrade: install ## lock the newest allowed versions, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--output-file requirements/worker.txt pyproject.toml
+		--extra web --output-file requirements/worker.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--extra embedded --extra otel --group dev --output-file requirements/dev.txt pyproject.toml
+		--extra embedded --extra otel --extra web --group dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--smoke]`: one run, one report in Markdown and JSON under benchmarks/results/."""
+"""`python -m benchmarks [--smoke] [--only PART]`: one run, one report in Markdown and JSON in benchmarks/results/."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,8 +24,8 @@ from worker.settings import Settings
 RESULTS = Path(__file__).parent / "results"
 FULL = Size(
     rounds=5,
-    whole_accounts=120_000,
-    purge_slice=10_000,
+    whole_accounts=220_000,
+    purge_slice=20_000,
     orm_slice=150,
     thin_slice=40_000,
     idle=(10_000, 100_000, 1_000_000),
@@ -43,6 +44,13 @@ SMOKE = Size(
     guesses=5,
     log_actions=2_000,
 )
+PARTS: dict[str, Callable[[Bench, Size], None]] = {
+    "throughput": throughput,
+    "scan": lambda bench, size: scan(bench, size, Settings().policies),
+    "memory": memory,
+    "guessing": lambda bench, size: guessing(bench, size.guesses, Settings().policies),
+    "verification": lambda bench, size: verification(bench, size.log_actions, min(size.rounds, 3)),
+}
 PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis")
 
 
@@ -50,26 +58,28 @@ def main() -> None:
     """Measure, and write the report; a smoke run only shows that measuring works."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small, in a minute, without a report")
-    smoke = parser.parse_args().smoke
-    size = SMOKE if smoke else FULL
+    parser.add_argument("--only", action="append", choices=list(PARTS), help="measure this part; may be repeated")
+    asked = parser.parse_args()
+    size = SMOKE if asked.smoke else FULL
     with tempfile.TemporaryDirectory() as var:
         given = os.environ.get("BENCH_DATABASE_URL")
         servers = embedded.ensure(Path(var), database=given is None, broker=True)
         bench = Bench(given or str(servers.database_url), str(servers.broker_url), Path(var), _say)
-        throughput(bench, size)
-        scan(bench, size, Settings().policies)
-        memory(bench, size)
-        guessing(bench, size.guesses, Settings().policies)
-        verification(bench, size.log_actions, size.rounds)
-        about = _about(bench)
+        for part in asked.only or PARTS:
+            PARTS[part](bench, size)
+        about = _about(bench) | {"command": " ".join(["make bench", *_options(asked.only)])}
         embedded.release()
     report = _report(bench.raw, size, about)
     print(report)
-    if not smoke:
-        stem = RESULTS / datetime.now(UTC).strftime("%Y-%m-%d")
+    if not asked.smoke:
+        stem = RESULTS / "-".join([f"{datetime.now(UTC):%Y-%m-%d}", *(asked.only or [])])
         stem.with_suffix(".md").write_text(report)
         raw = {"about": about, "raw": bench.raw}
         stem.with_suffix(".json").write_text(json.dumps(raw, ensure_ascii=False, indent=1) + "\n")
+
+
+def _options(parts: list[str] | None) -> list[str]:
+    return [f'BENCH="{" ".join(f"--only {part}" for part in parts)}"'] if parts else []
 
 
 def _say(line: str) -> None:
@@ -84,7 +94,6 @@ def _about(bench: Bench) -> dict[str, str]:
         }
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "command": "make bench",
         "machine": f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB, {platform.machine()}, {platform.system()}",
         "python": platform.python_version(),
         "postgresql": f"{shown['server_version']}, shared_buffers {shown['shared_buffers']}, fsync {shown['fsync']}",
@@ -125,6 +134,8 @@ def _report(raw: dict[str, list[float]], size: Size, about: dict[str, str]) -> s
     lines += ["", "Medians of interleaved rounds, each on work of its own in one database.", ""]
     lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
     for title, this, that in ratios:
+        if this not in raw:
+            continue
         ours, theirs = median(raw[this]), median(raw[that])
         lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
     lines += ["", "| figure | rounds |", "|---|---|"]

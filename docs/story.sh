@@ -11,7 +11,7 @@ CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # No other database can be touched: no URL leads to one, and the embedded servers know this directory alone.
 unset RETENTION_DATABASE_URL RETENTION_BROKER_URL
 RETENTION_VAR_DIRECTORY=$(mktemp -d "${TMPDIR:-/tmp}/retention-story.XXXXXX")
-export RETENTION_VAR_DIRECTORY RETENTION_TIMEZONE=Asia/Tokyo
+export RETENTION_VAR_DIRECTORY RETENTION_TIMEZONE=Asia/Tokyo RETENTION_WEB_PORT=0
 unset FORCE_COLOR TTY_COMPATIBLE # answers are read as plain text, not as for a terminal
 exec </dev/null # a password that is not given is an error, never a prompt
 up='' step='' answer=''

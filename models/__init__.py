@@ -8,6 +8,7 @@ from models.guess import GuessKey
 from models.hold import Hold
 from models.job_seeking import JobSeeking, Status
 from models.log import Action, ChainHead, Receipt
+from models.measurement import BatchDuration, DayOfActions, Measurement
 from models.my_page import (
     Application,
     Document,
@@ -27,8 +28,10 @@ __all__ = [
     "Action",
     "Application",
     "Base",
+    "BatchDuration",
     "ChainHead",
     "CounterOnly",
+    "DayOfActions",
     "Decision",
     "DecisionKind",
     "Document",
@@ -39,6 +42,7 @@ __all__ = [
     "Hold",
     "JobSeeking",
     "LoginSession",
+    "Measurement",
     "Message",
     "MessageAttachment",
     "Pause",

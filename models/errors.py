@@ -2,7 +2,8 @@
 
 RetentionError
 ├── Refused                      never retried; a person decides (exit 3)
-│   ├── NoSuchAccountError       there is no such account, or none any more
+│   ├── NotThereError            nothing has that number
+│   │   └── NoSuchAccountError   there is no such account, or none any more
 │   ├── WrongStateError          the account's state does not allow this
 │   │   ├── PendingApplicationError  a self-made application is pending, so nobody withdraws
 │   │   ├── WindowClosedError    only an office counter can reopen the account
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidConfiguration",
     "NaiveInstantError",
     "NoSuchAccountError",
+    "NotThereError",
     "PendingApplicationError",
     "Refused",
     "RetentionError",
@@ -55,7 +57,11 @@ class Refused(RetentionError):  # noqa: N818 - names a reaction, not a fault of 
     """The request is understood and not carried out; a person decides what comes next."""
 
 
-class NoSuchAccountError(Refused):
+class NotThereError(Refused):
+    """No sweep, hold or whatever was asked for has that number."""
+
+
+class NoSuchAccountError(NotThereError):
     """No account has that number, or none has it any more."""
 
 

@@ -53,6 +53,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     sweep_id: int,
     lane: int,
     limit: int,
+    examine: Check | None = None,
     check: Check | None = None,
 ) -> Batch | None:
     """Act on the oldest due accounts, up to `limit`, and log each, in one transaction.
@@ -64,7 +65,8 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         sweep_id: for which sweep.
         lane: drains of a sweep are told apart by it; one works on it at a time.
         limit: accounts at most.
-        check: looks at the batch before it is committed, given its receipt; what it raises undoes the batch.
+        examine: looks at what was done, given its receipt's number, before anybody waits for this batch.
+        check: the same once the receipt is chained. What either raises undoes the batch.
 
     Returns:
         What was done, or None where another drain is on this lane.
@@ -90,7 +92,9 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
             ).one_or_none()
             if acted is None:
                 return Batch(accounts)
-            head = seal(connection, acted, sweep_id=sweep_id, action=cutoff.policy)
+            if examine is not None:
+                examine(connection, acted.receipt_id)
+            head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
             if check is not None:
                 check(connection, acted.receipt_id)
         return Batch(accounts, acted.accounts, acted.receipt_id, head)

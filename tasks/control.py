@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import Connection, Engine, Row, update
 
 from models import DecisionKind, Sweep, SweepStatus
-from models.errors import Refused
+from models.errors import NotThereError, Refused
 from tasks import events
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.gate import Gate, Stop
@@ -128,7 +128,7 @@ def reject(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:
 def _held(connection: Connection, sweep_id: int) -> Row[Any]:
     found = connection.execute(lock_sweep(sweep_id)).one_or_none()
     if found is None:
-        raise Refused(f"there is no sweep {sweep_id}")
+        raise NotThereError(f"there is no sweep {sweep_id}")
     if found.status != SweepStatus.HELD:
         raise Refused(f"sweep {sweep_id} is not held, it is {found.status}")
     return found

@@ -24,7 +24,7 @@ from tasks.finish import give_up, reconcile_sweep
 from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
 from tasks.quarantine import note_failure
-from tasks.reconcile import verify_batch
+from tasks.reconcile import find_remains, references_to_accounts, verify_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.control import delete_plan
@@ -98,6 +98,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     is_canary = cutoff.policy == PolicyName.PURGE and current.canary_at is None
     if is_canary and lane:
         return False
+    examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
     limit = min(runtime.limits.canary_accounts if is_canary else FIRST_ACCOUNTS, runtime.batch_accounts)
     time_is_up = runtime.patience()
     overtime = False
@@ -112,6 +113,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
                     sweep_id=current.id,
                     lane=lane,
                     limit=limit,
+                    examine=None if is_canary else examine,
                     check=_canary_check(runtime) if is_canary else None,
                 )
                 if batch is not None:
@@ -173,6 +175,18 @@ def _canary_check(runtime: Runtime) -> Check:
             raise Unverified("the first batch was undone: " + "; ".join(findings))
 
     return check
+
+
+def _purge_examination(runtime: Runtime) -> Check:
+    """Return what looks whether anything is left of the accounts that a batch purged."""
+    with transaction(runtime.engine) as connection:
+        references = references_to_accounts(connection)
+
+    def examine(connection: Connection, receipt_id: int) -> None:
+        if findings := find_remains(connection, references, receipt_id):
+            raise Unverified("a batch was undone: " + "; ".join(findings))
+
+    return examine
 
 
 def _let_others_start(task: RetentionTask, sweep_id: int) -> None:

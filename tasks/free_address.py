@@ -65,7 +65,7 @@ def _complete_move(session: Session, policies: Policies, account: Account, now: 
         raise Refused(NOT_NOW)
     session.execute(start_sweep(sweep_id, due=1, allowed=1, seen=SweepStatus.QUEUED))
     try:
-        seal(session.connection(), moved, sweep_id=sweep_id, action=policy.name)
+        seal(session.connection(), moved, sweep_id=sweep_id, policy=policy)
     except SweepStoppedError:  # the policy is paused
         raise Refused(NOT_NOW) from None
     session.execute(end_sweep(sweep_id))

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, Row
 from sqlalchemy.orm import Session
 
 from models import Hold
-from models.errors import Refused
+from models.errors import NotThereError, Refused
 from tasks.statements.accounts import lock_hold
 from tasks.statements.holds import select_holds
 from tasks.statements.sweeps import read_clock
@@ -45,7 +45,7 @@ def release(engine: Engine, hold_id: int, *, actor: str, reason: str) -> Hold:
     with transaction(engine) as connection, Session(connection, expire_on_commit=False) as session:
         hold = session.scalar(lock_hold(hold_id))
         if hold is None:
-            raise Refused(f"there is no hold {hold_id}; holds go with their account when it is deleted")
+            raise NotThereError(f"there is no hold {hold_id}; holds go with their account when it is deleted")
         hold.release(now=session.scalars(read_clock()).one(), by=actor, reason=reason)
         session.flush()
         return hold

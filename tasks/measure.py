@@ -7,41 +7,23 @@ import structlog
 from celery import shared_task
 from sqlalchemy import Connection, func
 
-from models import Policies, Policy, PolicyName
+from models import Policies, Policy
 from models.calendar import start_of_day, today
 from tasks import events
-from tasks.base import RetentionTask
+from tasks.base import RetentionTask, Runtime
 from tasks.rules.cutoff import Cutoff
-from tasks.rules.ticks import latest_tick, next_tick
-from tasks.statements.control import insert_forecast, select_forecast_made
-from tasks.statements.due import count_due, oldest_due
+from tasks.standing import take_standing, write_down
+from tasks.statements.control import insert_forecast, select_forecast_made, select_foreseen
+from tasks.statements.due import count_due
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
-__all__ = ["DayForecast", "Lateness", "forecast", "lateness", "measure"]
+__all__ = ["FORESEEN_DAYS", "DayForecast", "forecast", "foreseen", "measure"]
 
-# As long as a sweep may come late before its clock is questioned, and a day.
-FORESEEN_DAYS = 8
+# What is shown ahead; the gates judge by the nearest of these days only.
+FORESEEN_DAYS = 90
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Lateness:
-    """How far behind one policy is.
-
-    Attributes:
-        due: accounts the law allows to act on now; a few hours old is normal, they wait for the next tick.
-        overdue: accounts that were due already at the latest tick.
-        oldest_due_at: when the oldest of `due` became due; None when nothing is.
-        next_tick: when the cron next asks for a sweep.
-    """
-
-    policy: PolicyName
-    due: int
-    overdue: int
-    oldest_due_at: datetime | None
-    next_tick: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +36,31 @@ class DayForecast:
 
 @shared_task(bind=True, base=RetentionTask, name="retention.measure")
 def measure(self: RetentionTask) -> None:
-    """Log for each policy what is due and how late the oldest is; once a day, foresee the next days."""
-    now = datetime.now(UTC)
-    for policy in self.runtime.policies:
-        with transaction(self.runtime.engine) as connection:
-            late = lateness(connection, self.runtime.policies, policy, now)
-            _foresee(connection, self.runtime.policies, policy)
+    """Write down where everything stands, log how late each policy is, and once a day foresee the next days."""
+    engine, policies = self.runtime.engine, self.runtime.policies
+    with transaction(engine) as connection:
+        clocks = _clocks(connection, self.runtime)
+        standing = take_standing(connection, policies, datetime.now(UTC), clocks)
+        write_down(connection, standing)
+    for policy in policies:
+        with transaction(engine) as connection:
+            _foresee(connection, policies, policy)
+    for late in standing.policies.values():
         oldest = late.oldest_due_at
         log.info(
             events.LATENESS_MEASURED,
-            policy=policy.name,
+            policy=late.policy,
             due=late.due,
             overdue=late.overdue,
-            oldest_overdue_seconds=round((now - oldest).total_seconds()) if oldest else 0,
+            oldest_overdue_seconds=round((standing.at - oldest).total_seconds()) if oldest else 0,
         )
+
+
+def _clocks(connection: Connection, runtime: Runtime) -> dict[str, float]:
+    """Return by how many seconds this process's clock is ahead of the others."""
+    database = connection.execute(read_clock()).scalar_one()
+    seconds = {"database": (datetime.now(UTC) - database).total_seconds()}
+    return seconds | {"broker": (datetime.now(UTC) - runtime.broker_clock()).total_seconds()}
 
 
 def _foresee(connection: Connection, policies: Policies, policy: Policy) -> None:
@@ -79,21 +72,6 @@ def _foresee(connection: Connection, policies: Policies, policy: Policy) -> None
     for each in forecast(connection, policies, policy, now, days=FORESEEN_DAYS):
         expected = insert_forecast(policy.name, day=each.day, made_on=made_on, accounts=each.accounts)
         connection.execute(expected)
-
-
-def lateness(connection: Connection, policies: Policies, policy: Policy, now: datetime) -> Lateness:
-    """Return how far behind `policy` is at `now`."""
-    tick = latest_tick(policy.cron, policy.zone, now)
-    cutoff = Cutoff.of(policies, policy.name, now)
-    overdue = count_due(Cutoff.of(policies, policy.name, tick), now=func.now())
-    oldest_event = connection.scalar(oldest_due(cutoff, now=func.now()))
-    return Lateness(
-        policy=policy.name,
-        due=connection.execute(count_due(cutoff, now=func.now())).scalar_one(),
-        overdue=connection.execute(overdue).scalar_one(),
-        oldest_due_at=None if oldest_event is None else policy.due_from(oldest_event),
-        next_tick=next_tick(policy.cron, policy.zone, now),
-    )
 
 
 def forecast(
@@ -110,3 +88,10 @@ def forecast(
         rows.append(DayForecast(day, connection.execute(newly_due).scalar_one()))
         since = cutoff
     return rows
+
+
+def foreseen(connection: Connection, policy: Policy, now: datetime, *, days: int) -> list[DayForecast]:
+    """Return what was last foreseen of the next `days` local days; fewer, or none, where it was not foreseen lately."""
+    first = today(now, policy.zone)
+    rows = connection.execute(select_foreseen(policy.name, after=first, last=first + timedelta(days=days)))
+    return [DayForecast(day, accounts) for day, accounts in rows]

@@ -6,11 +6,13 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from models import Policies, PolicyName
+from models.errors import Unavailable
 from tasks.rules.cutoff import Cutoff
+from tasks.standing import read_standing
 from tasks.statements.due import count_anomalous, count_due, count_held, due
 from tasks.transaction import transaction
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "plan", "plan_as_measured"]
 
 SAMPLE_ACCOUNTS = 10
 
@@ -39,7 +41,7 @@ class Plan:
 
 
 def plan(engine: Engine, policies: Policies, name: PolicyName, at: datetime) -> Plan:
-    """Return what a sweep of policy `name` would do at `at`."""
+    """Return what a sweep of policy `name` would do at `at`, counted now."""
     cutoff = Cutoff.of(policies, name, at)
     with transaction(engine) as connection:
         first = connection.execute(due(cutoff, now=at).limit(SAMPLE_ACCOUNTS)).all()
@@ -53,3 +55,28 @@ def plan(engine: Engine, policies: Policies, name: PolicyName, at: datetime) -> 
             oldest_due_at=policies[name].due_from(first[0].event_at) if first else None,
             sample=tuple(row.account_id for row in first),
         )
+
+
+def plan_as_measured(engine: Engine, policies: Policies, name: PolicyName) -> Plan:
+    """Return what a sweep of policy `name` would have done at the last measurement; only the sample is looked up now.
+
+    Raises:
+        Unavailable: nothing was measured yet.
+    """
+    with transaction(engine) as connection:
+        standing = read_standing(connection)
+        if standing is None:
+            raise Unavailable("nothing is measured yet; a worker does it each minute, once beat and it run")
+        cutoff = Cutoff.of(policies, name, standing.at)
+        first = connection.execute(due(cutoff, now=standing.at).limit(SAMPLE_ACCOUNTS)).all()
+    late = standing.policies[name]
+    return Plan(
+        policy=name,
+        at=standing.at,
+        cutoff=cutoff.at,
+        due=late.due,
+        held=late.held,
+        anomalies=standing.anomalous,
+        oldest_due_at=late.oldest_due_at,
+        sample=tuple(row.account_id for row in first),
+    )

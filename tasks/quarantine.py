@@ -4,7 +4,7 @@ import structlog
 from sqlalchemy import Engine
 
 from models import DecisionKind, PolicyName
-from models.errors import Refused
+from models.errors import NotThereError
 from tasks import events
 from tasks.control import WORKER
 from tasks.statements.control import insert_decision
@@ -38,12 +38,12 @@ def retry(engine: Engine, account_id: int | None, *, actor: str, reason: str) ->
     """Let accounts that were set aside be tried again by the next sweep; returns them with their policies.
 
     Raises:
-        Refused: the account is not in quarantine.
+        NotThereError: the account is not in quarantine.
     """
     with transaction(engine) as connection:
         retried = [(number, policy) for number, policy in connection.execute(retry_account(account_id))]
         if account_id is not None and not retried:
-            raise Refused(f"account {account_id} is not in quarantine; look with `retention quarantine list`")
+            raise NotThereError(f"account {account_id} is not in quarantine; look with `retention quarantine list`")
         for number, policy in retried:
             connection.execute(
                 insert_decision(DecisionKind.RETRIED, policy=policy, actor=actor, reason=reason, account_id=number)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
-from models import Action, Policies, PolicyName, Receipt, SweepStatus
+from models import Action, Policies, Policy, PolicyName, Receipt, SweepStatus
 from models.errors import Refused
 from models.proof import EPOCH
 from tasks.chain import Entry
@@ -100,7 +100,7 @@ def replay(engine: Engine, policies: Policies, exported: Iterable[Entry], *, act
             connection.execute(lock_accounts([action.account_id for action in actions]))
             _look(connection, receipt, actions, done)
             rows = connection.execute(act_again(name, sweeps[name]), _given(actions)).scalar_one()
-            _take_up(connection, receipt, actions, rows, sweeps[name])
+            _take_up(connection, receipt, actions, rows, sweep_id=sweeps[name], policy=policies[name])
     for sweep_id in sweeps.values():
         with transaction(engine) as connection:
             connection.execute(end_sweep(sweep_id))
@@ -167,7 +167,9 @@ def _take_up(
     receipt: ReceiptRecord,
     actions: Sequence[ActionRecord],
     rows: Mapping[str, int],
+    *,
     sweep_id: int,
+    policy: Policy,
 ) -> None:
     """Write a receipt that repeats the exported one, with its actions, and chain it."""
     (receipt_id,) = connection.scalars(select_ids(Receipt, many=1))
@@ -184,4 +186,4 @@ def _take_up(
     ]
     connection.execute(insert(Action), lines)
     acted = Acted(receipt_id, len(actions), rows, _instant(receipt.acted_at), digests)
-    seal(connection, acted, sweep_id=sweep_id, action=PolicyName(receipt.action), replays=receipt.digest)
+    seal(connection, acted, sweep_id=sweep_id, policy=policy, replays=receipt.digest)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert
 
-from models import PolicyName, Receipt
+from models import Policy, Receipt
 from models.errors import SweepStoppedError
 from models.proof import Head, merkle_root, receipt_body
 from tasks.statements.log import extend_chain
@@ -30,7 +30,7 @@ def seal(
     acted: Acted | Row[Any],
     *,
     sweep_id: int,
-    action: PolicyName,
+    policy: Policy,
     replays: bytes | None = None,
 ) -> Head:
     """Write the receipt of what an acting statement did; returns the head it makes.
@@ -42,7 +42,7 @@ def seal(
         connection: in the transaction of the acting statement.
         acted: what it did.
         sweep_id: the sweep it belongs to.
-        action: what was done.
+        policy: what was done, and in which zone days are counted.
         replays: digest of the exported receipt that this one repeats.
 
     Raises:
@@ -53,13 +53,15 @@ def seal(
     said = {
         "id": acted.receipt_id,
         "sweep_id": sweep_id,
-        "action": action.value,
+        "action": policy.name.value,
         "accounts": acted.accounts,
         "rows": dict(acted.rows),
         "acted_at": acted.acted_at,
         "root": merkle_root(acted.digests),
         "replays": replays,
     }
-    chain = connection.execute(extend_chain(receipt_body(said), accounts=acted.accounts)).one()
+    day = acted.acted_at.astimezone(policy.zone).date()
+    extending = extend_chain(receipt_body(said), accounts=acted.accounts, action=policy.name, day=day)
+    chain = connection.execute(extending).one()
     connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
     return Head(chain.number, chain.digest)

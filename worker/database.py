@@ -14,6 +14,7 @@ from sqlalchemy import Engine, NullPool, QueuePool, create_engine, func, select
 from models import migrations
 from models.errors import InvalidConfiguration, Unavailable
 from tasks.transaction import named_errors, transaction
+from worker.settings import settings
 
 __all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision"]
 
@@ -109,6 +110,7 @@ def migrate(engine: Engine, *, to: str = "head") -> tuple[str | None, str | None
     with named_errors(), engine.begin() as connection:
         config = _alembic()
         config.attributes["connection"] = connection
+        config.attributes["timezone"] = settings().timezone
         command.upgrade(config, to)
     return before, schema_revision(engine)
 

@@ -69,6 +69,15 @@ def _broker_url(url: str) -> str:
     return url.replace("unix://", "redis+socket://", 1) if parts.scheme == "unix" else url
 
 
+def _web_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc or parts.path.strip("/"):
+        raise ValueError("a URL without a path, such as https://retention.example.jp")
+    if parts.query or parts.fragment:
+        raise ValueError("a URL without a path, such as https://retention.example.jp")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
 def _zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("an IANA time zone, such as Asia/Tokyo")
@@ -85,6 +94,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 DocumentsUrl = Annotated[str, AfterValidator(documents_url)]
 ExportUrl = Annotated[str, AfterValidator(export_url)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -130,6 +140,19 @@ class Settings(BaseSettings):
     )
     canary_accounts: int = Field(
         20, ge=1, le=10_000, description="accounts in a purge's first batch, verified before the others start"
+    )
+    web_host: str = Field("127.0.0.1", description="address that `retention serve` listens on")
+    web_port: int = Field(8000, ge=0, le=65535, description="its port; 0: any that is free")
+    web_url: WebUrl | None = Field(
+        None,
+        description="URL by which browsers reach it through another server; unset: the address itself",
+    )
+    web_tokens_file: Path | None = Field(
+        None, description="file of who may ask, a line for each token as `retention token new` prints it"
+    )
+    web_tokens: str | None = Field(None, description="such lines themselves")
+    web_secret_file: Path | None = Field(
+        None, description="file of 32 random bytes that sign sessions; unset: they end with the process"
     )
     var_directory: Path = Field(
         CHECKOUT / "var" if (CHECKOUT / "pyproject.toml").exists() else Path("var"),

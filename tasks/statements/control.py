@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Delete,
     Insert,
+    Integer,
     Row,
     Select,
     Text,
@@ -55,14 +56,18 @@ __all__ = [
     "reject_sweep",
     "release_sweep",
     "select_clock",
+    "select_decisions",
     "select_expected",
     "select_forecast_made",
+    "select_foreseen",
     "select_last_judged",
     "select_pauses",
     "set_clock",
 ]
 
 CLOCK = "clock"
+# As long as a sweep may come late before its clock is questioned, and a day; what was foreseen earlier is only shown.
+JUDGED_DAYS = 8
 GOING = (SweepStatus.QUEUED.value, SweepStatus.RUNNING.value)
 
 
@@ -157,6 +162,20 @@ def insert_decision(
     return insert(Decision).values(**row, actor=actor, reason=reason, details=details)
 
 
+def select_decisions(*, sweep_id: int | None = None, before: int | None = None, limit: int) -> Select[Any]:
+    """Select decisions, newest first: every column of `decisions`.
+
+    Args:
+        sweep_id: only this sweep's.
+        before: only decisions with a smaller id; pages on.
+        limit: rows at most.
+    """
+    rows = select(*Decision.__table__.columns).order_by(Decision.id.desc()).limit(limit)
+    if sweep_id is not None:
+        rows = rows.where(Decision.sweep_id == sweep_id)
+    return rows if before is None else rows.where(Decision.id < before)
+
+
 def select_last_judged(policy: PolicyName, *, before: int) -> Select[str | None]:
     """Select the fingerprint of the last sweep before `before` that its gates let pass: one row or none."""
     passed = (Sweep.policy == policy.value, Sweep.started_at.is_not(None), Sweep.fingerprint.is_not(None))
@@ -167,7 +186,7 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
     """Select how many accounts were forecast for the days since the last sweep that was done: one row, one number.
 
     NULL where there was no such sweep, or no forecast had been made before the day of `as_of`: then nobody could
-    know. Of several forecasts of a day, the last one made before it counts.
+    know. Of several forecasts of a day, the last one made before it counts, if it is not too old to judge by.
     """
     day = func.date(func.timezone(zone, as_of))
     done = (Sweep.policy == policy.value, Sweep.status == SweepStatus.DONE, Sweep.fingerprint.is_not(None))
@@ -179,6 +198,7 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
         .where(
             Forecast.policy == policy.value,
             Forecast.made_on < Forecast.day,
+            Forecast.made_on >= Forecast.day - literal(JUDGED_DAYS, Integer),
             Forecast.day > func.date(func.timezone(zone, last)),
             Forecast.day <= day,
         )
@@ -192,6 +212,13 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
 def select_forecast_made(policy: PolicyName, made_on: date) -> Select[date]:
     """Ask whether a day's forecasts were made: one row or none."""
     return select(Forecast.day).where(Forecast.policy == policy.value, Forecast.made_on == made_on).limit(1)
+
+
+def select_foreseen(policy: PolicyName, *, after: date, last: date) -> Select[date, int]:
+    """Select the forecast made last of the days after `after` up to `last`, inclusive: rows (day, accounts), by day."""
+    made = select(func.max(Forecast.made_on)).where(Forecast.policy == policy.value).scalar_subquery()
+    days = (Forecast.policy == policy.value, Forecast.made_on == made, Forecast.day > after, Forecast.day <= last)
+    return select(Forecast.day, Forecast.accounts).where(*days).order_by(Forecast.day)
 
 
 def insert_forecast(policy: PolicyName, *, day: date, made_on: date, accounts: int) -> Insert:

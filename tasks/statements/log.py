@@ -1,7 +1,7 @@
 """Writing and reading the log: receipts and actions."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -23,10 +23,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from models import Action, ChainHead, PolicyName, Receipt
 from models.proof import ACTION_FORM
+from tasks.statements.figures import add_to_day, add_to_durations
 
 __all__ = ["ACTED_AT", "counted", "extend_chain", "ids_of", "logged", "select_actions", "select_head", "select_ids"]
 
@@ -99,15 +99,24 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
     )
 
 
-def extend_chain(body: bytes, *, accounts: int) -> ReturningUpdate[int, bytes, bytes]:
-    """Lock the chain's head until the commit and move it on by one receipt: one row (number, previous, digest)."""
+def extend_chain(body: bytes, *, accounts: int, action: PolicyName, day: date) -> Select[int, bytes, bytes]:
+    """Lock the chain's head until the commit and move it on by one receipt: one row (number, previous, digest).
+
+    Under that lock the batch is added to its local day and to the durations, which no other batch can touch meanwhile.
+    """
     number = ChainHead.number + 1
     digest = func.sha256(ChainHead.digest.concat(func.int8send(number)).concat(literal(body, LargeBinary)))
-    return (
+    extended = (
         update(ChainHead)
         .values(number=number, actions=ChainHead.actions + accounts, previous=ChainHead.digest, digest=digest)
         .returning(ChainHead.number, ChainHead.previous, ChainHead.digest)
+        .cte("extended")
     )
+    added = (
+        add_to_day(extended, day=day, action=action, accounts=accounts).cte("added_to_day"),
+        add_to_durations(extended).cte("added_to_durations"),
+    )
+    return select(extended.c.number, extended.c.previous, extended.c.digest).add_cte(*added)
 
 
 def select_head() -> Select[int, int, bytes]:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     any_,
     cast,
     column,
-    exists,
     func,
     literal,
     not_,
@@ -24,12 +23,13 @@ from sqlalchemy import (
     select,
     table,
     true,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, OID, REGCLASS
 from sqlalchemy.types import UserDefinedType
 
 from models import Account, Action, PolicyName
-from tasks.statements.tally import Tally, tally
+from tasks.statements.tally import Tally, counted, tally
 
 __all__ = ["Reference", "judge_dangling", "judge_remains", "owned", "select_blocks", "select_references"]
 
@@ -114,28 +114,37 @@ def owned(references: Iterable[Reference]) -> list[Reference]:
     return [each for each in references if each.parent in reached]
 
 
-def judge_remains(receipts: Sequence[int], reference: Reference | None = None) -> Tally:
-    """Tally rows of accounts that these receipts purged: of the table that refers, or of `accounts` itself.
+def judge_remains(receipts: Sequence[int], references: Iterable[Reference] = ()) -> Tally:
+    """Tally rows of accounts that these receipts purged: of `accounts`, and of the tables that refer to it directly.
 
     The accounts are an array, so that each is one look into the index, whatever the statistics say.
     """
-    if reference is None:
-        rows: FromClause = Account.__table__
-        number, where = rows.c.id, "accounts"
-    else:
-        rows = _table(reference.child_schema, reference.child_name, reference.columns)
-        number, where = rows.c[reference.columns[0]], str(reference)
-    purged = select(Action.account_id).where(
-        Action.receipt_id == any_(literal(list(receipts), ARRAY(BigInteger))), Action.action == PolicyName.PURGE
+    purged = (
+        select(Action.account_id)
+        .where(Action.receipt_id == any_(literal(list(receipts), ARRAY(BigInteger))), Action.action == PolicyName.PURGE)
+        .cte("purged")
+        .prefix_with("MATERIALIZED")
     )
-    left = select(rows).where(number == any_(func.array(purged.scalar_subquery(), type_=ARRAY(BigInteger))))
-    return tally(left, cast(number, BigInteger), {f"rows of purged accounts are left in {where}": true()})
+    numbers = func.array(select(purged.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
+    places = {Account.__tablename__: Account.__table__.c.id} | {
+        str(each): _table(each.child_schema, each.child_name, each.columns).c[each.columns[0]]
+        for each in references
+        if each.names_the_account
+    }
+    left = (
+        select(
+            cast(number, BigInteger).label("number"),
+            literal(f"rows of purged accounts are left in {where}", Text).label("fault"),
+        ).where(number == any_(numbers))
+        for where, number in places.items()
+    )
+    return counted(union_all(*left).subquery())
 
 
 def judge_dangling(reference: Reference, *, blocks: range) -> Tally:
     """Tally rows that refer to nothing, whose owner went without them; reads only these blocks of the table.
 
-    No sample is shown: what such a row says of its owner may be anything.
+    Shown are the numbers of accounts, where rows hold them; what else a row says of its owner may be anything.
     """
     child = _table(reference.child_schema, reference.child_name, (*reference.columns, "ctid")).alias("child")
     parent = _table(reference.parent_schema, reference.parent_name, reference.parent_columns).alias("parent")
@@ -147,9 +156,11 @@ def judge_dangling(reference: Reference, *, blocks: range) -> Tally:
         child.c.ctid >= _place(blocks.start),
         child.c.ctid < _place(blocks.stop),
         *(ours.is_not(None) for ours, _ in pairs),
-        not_(exists().where(*(theirs == ours for ours, theirs in pairs)).correlate(child)),
+        # The offset keeps it one look into an index for each row, never a reading of the whole parent.
+        not_(select(literal(1)).where(*(theirs == ours for ours, theirs in pairs)).offset(0).correlate(child).exists()),
     )
-    return tally(dangling, cast(null(), BigInteger), {f"rows of {reference} refer to nothing": true()})
+    number = child.c[reference.columns[0]] if reference.names_the_account else null()
+    return tally(dangling, cast(number, BigInteger), {f"rows of {reference} refer to nothing": true()})
 
 
 def select_blocks(reference: Reference) -> Select[int]:

@@ -31,6 +31,7 @@ __all__ = [
     "beat_heart",
     "count_attempt",
     "count_batch",
+    "count_ended",
     "end_sweep",
     "fail_sweep",
     "insert_sweep",
@@ -38,6 +39,8 @@ __all__ = [
     "read_clock",
     "requeue_sweep",
     "reset_attempts",
+    "select_heartbeats",
+    "select_held_since",
     "select_open",
     "select_rows",
     "select_sweeps",
@@ -188,14 +191,35 @@ def select_open(*, idle: timedelta) -> Select[int, str]:
     return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), quiet).order_by(Sweep.id)
 
 
-def select_sweeps(*, ids: list[int] | None = None, unended: bool = False, limit: int | None = None) -> Select[Any]:
-    """Select sweeps, newest first: every column of `sweeps`."""
+def select_sweeps(
+    *, ids: list[int] | None = None, unended: bool = False, before: int | None = None, limit: int | None = None
+) -> Select[Any]:
+    """Select sweeps, newest first: every column of `sweeps`; with `before` only those with a smaller id."""
     rows = select(*Sweep.__table__.columns).order_by(Sweep.id.desc())
     if ids is not None:
         rows = rows.where(Sweep.id.in_(ids))
     if unended:
         rows = rows.where(Sweep.ended_at.is_(None))
+    if before is not None:
+        rows = rows.where(Sweep.id < before)
     return rows if limit is None else rows.limit(limit)
+
+
+def count_ended() -> Select[str, str, int]:
+    """Count sweeps that have ended: rows (policy, status, sweeps)."""
+    ended = select(Sweep.policy, Sweep.status, func.count()).where(Sweep.ended_at.is_not(None))
+    return ended.group_by(Sweep.policy, Sweep.status)
+
+
+def select_held_since() -> Select[str, datetime | None]:
+    """Select since when a gate keeps a policy's sweeps: rows (policy, the earliest instant), of held sweeps only."""
+    held = select(Sweep.policy, func.min(Sweep.held_at)).where(Sweep.ended_at.is_(None), Sweep.held_at.is_not(None))
+    return held.group_by(Sweep.policy)
+
+
+def select_heartbeats() -> Select[str, datetime]:
+    """Select when each part of the machinery was last at work: rows (source, at)."""
+    return select(Heartbeat.source, Heartbeat.at)
 
 
 def select_rows(sweep_id: int) -> Select[str, int]:

@@ -3,10 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, SQLColumnExpression, Text, case, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    SQLColumnExpression,
+    Text,
+    case,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 
-__all__ = ["SAMPLE", "Tally", "tally"]
+__all__ = ["SAMPLE", "Tally", "counted", "tally"]
 
 SAMPLE = 10
 
@@ -24,7 +35,11 @@ def tally(
         faults: what is wrong with a row for which the condition holds.
     """
     found = array([case((condition, literal(fault, Text))) for fault, condition in faults.items()])
-    judged = rows.with_only_columns(number.label("number"), func.unnest(found).label("fault")).subquery()
+    return counted(rows.with_only_columns(number.label("number"), func.unnest(found).label("fault")).subquery())
+
+
+def counted(judged: FromClause) -> Tally:
+    """Return rows (number, fault) as a tally, those without a fault left out."""
     numbers = func.array_agg(aggregate_order_by(judged.c.number, judged.c.number), type_=ARRAY(BigInteger))
     return (
         select(judged.c.fault, func.count(), numbers[1:SAMPLE])

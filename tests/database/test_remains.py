@@ -4,10 +4,22 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
-from sweeping import COUNTER_ONLY, NOW, PURGE, a_sweep, damage, damaging, findings_about, first_receipt, sweep_both
+from sweeping import (
+    COUNTER_ONLY,
+    LONG_INVALID,
+    NOW,
+    PURGE,
+    a_sweep,
+    damage,
+    damaging,
+    first_receipt,
+    purgeable,
+    sweep_both,
+)
 
+from models.errors import Unverified
 from tasks import reconcile as reconciling
-from tasks.reconcile import reconcile
+from tasks.reconcile import find_remains, reconcile, references_to_accounts, verify_batch
 
 
 @pytest.fixture
@@ -40,9 +52,41 @@ def test_a_row_left_of_a_purged_account_is_found_in_every_table(engine, policies
     where = table if table == "accounts" else f"public.{table} ({column})"
     with engine.connect() as connection:
         receipt_id = first_receipt(connection, sweep_id)
-    assert findings_about(engine, policies, sweep_id, receipt_id) == {
-        f"1 rows of purged accounts are left in {where}: {accounts[0]}"
-    }
+        left = [f"receipt {receipt_id}: 1 rows of purged accounts are left in {where}: {accounts[0]}"]
+        assert verify_batch(connection, policies, receipt_id) == left
+        assert find_remains(connection, references_to_accounts(connection), receipt_id) == left
+    what = f"purged accounts are left in {where}" if table == "accounts" else f"{where} refer to nothing"
+    assert reconcile(engine, policies, sweep_id, drained=True).findings == [
+        f"sweep {sweep_id}: 1 rows of {what}: {accounts[0]}"
+    ]
+
+
+KEPT = """
+ALTER TABLE messages DROP CONSTRAINT fk_messages_account_id;
+ALTER TABLE messages ADD CONSTRAINT fk_messages_account_id
+    FOREIGN KEY (account_id) REFERENCES accounts DEFERRABLE INITIALLY DEFERRED;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE DELETE ON messages FOR EACH ROW EXECUTE FUNCTION keep()
+"""
+
+
+def test_a_purge_that_leaves_a_row_behind_is_undone_and_stops_its_policy(by_hand, engine):
+    with engine.begin() as connection:
+        for _ in range(4):
+            purgeable(connection)
+        kept = purgeable(connection, LONG_INVALID + timedelta(days=1))
+        connection.execute(text("INSERT INTO messages (account_id) VALUES (:id)"), {"id": kept})
+        connection.exec_driver_sql(KEPT)
+    here = by_hand(canary_accounts=1, batch_accounts=2, ceiling_share=1)
+    sweep_id = here.request("purge")
+    with pytest.raises(Unverified, match="a batch was undone"):
+        here.carry_out(sweep_id)
+    failed = here.row(sweep_id)
+    assert failed.status == "failed"
+    assert f"rows of purged accounts are left in public.messages (account_id): {kept}" in failed.failure
+    assert here.accounts(f"id = {kept}") == [kept]
+    assert here.rows("SELECT account_id FROM actions WHERE account_id = :id", id=kept) == []
+    assert here.rows("SELECT policy FROM pauses") == [("purge",)]
 
 
 def test_an_attachment_that_outlived_its_message_is_found(engine, policies, swept):
@@ -85,7 +129,7 @@ def test_a_row_left_in_a_table_that_the_program_does_not_know_is_found(engine, p
             connection.exec_driver_sql(statement)
         connection.execute(text('INSERT INTO elsewhere."odd notes" VALUES (1, :id)'), {"id": accounts[1]})
     assert set(reconcile(engine, policies, sweep_id, drained=True).findings) == {
-        f"sweep {sweep_id}: 1 rows of purged accounts are left in elsewhere.odd notes (the owner): {accounts[1]}",
+        f"sweep {sweep_id}: 1 rows of elsewhere.odd notes (the owner) refer to nothing: {accounts[1]}",
         f"sweep {sweep_id}: 1 rows of elsewhere.pages (note_id) refer to nothing",
         f"sweep {sweep_id}: 1 rows of elsewhere.lines (x, y) refer to nothing",
     }

@@ -3,51 +3,19 @@
 from functools import partial
 
 import pytest
+from backup import Backup, exported
 from builders import a_hold, an_account, dependents, everything_owned
 from sqlalchemy import text
 from sweeping import COUNTER_ONLY, PURGE, closable, purgeable, run_sweep
 
 from models.errors import Refused
 from tasks import pauses
-from tasks.chain import entries, head_now, snapshot
 from tasks.reconcile import reconcile
 from tasks.replay import compare, replay
 from tasks.verify import verify
 from worker.database import connect
 
 WHO = {"actor": "auditor", "reason": "restored the backup of 1 May"}
-
-
-def exported(engine):
-    """The log as an export gives it: each receipt with its actions."""
-    with snapshot(engine) as connection:
-        end = head_now(connection)
-        return list(entries(connection, 1, end.number))
-
-
-TABLES = """
-SELECT string_agg(quote_ident(table_name), ', ') FROM information_schema.tables
- WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
-"""
-
-
-class Backup:
-    """All tables as they are now, to be brought back later."""
-
-    def __init__(self, engine) -> None:
-        self._engine = engine
-        with engine.begin() as connection:
-            self._tables = connection.scalar(text(TABLES)).split(", ")
-            connection.execute(text("CREATE SCHEMA backup"))
-            for table in self._tables:
-                connection.execute(text(f"CREATE TABLE backup.{table} AS SELECT * FROM public.{table}"))
-
-    def restore(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
-            connection.execute(text(f"TRUNCATE {', '.join(self._tables)} CASCADE"))
-            for table in self._tables:
-                connection.execute(text(f"INSERT INTO public.{table} SELECT * FROM backup.{table}"))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from worker.settings import Settings
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 # Unset by default, or with a default that depends on where the checkout is.
 UNSET = {"alive_file", "database_url", "broker_url", "documents_url", "export_url", "var_directory"}
+UNSET |= {"web_url", "web_tokens_file", "web_tokens", "web_secret_file"}
 
 
 def test_the_example_file_names_every_setting_with_its_default_and_meaning():

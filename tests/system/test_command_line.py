@@ -184,7 +184,7 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
 
 def test_every_command_has_an_example_in_its_help(stack):
     names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
-    names += ["approve", "reject", "pause", "resume", "quarantine list", "quarantine retry"]
+    names += ["serve", "token new", "approve", "reject", "pause", "resume", "quarantine list", "quarantine retry"]
     names += [f"log {name}" for name in ("verify", "certificate", "check", "export", "replay")]
     names += [f"hold {name}" for name in ("place", "release", "list")]
     names += [f"files {name}" for name in ("list", "retry", "settle")]

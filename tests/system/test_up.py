@@ -18,7 +18,7 @@ def var(tmp_path):
 @pytest.fixture
 def environment(var):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RETENTION_")}
-    return clean | {"RETENTION_VAR_DIRECTORY": str(var)}
+    return clean | {"RETENTION_VAR_DIRECTORY": str(var), "RETENTION_WEB_PORT": "0"}
 
 
 def started(environment, log, *arguments):

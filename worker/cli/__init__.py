@@ -36,6 +36,8 @@ COMMANDS = {
     "log": "log",
     "forecast": "forecast",
     "doctor": "doctor",
+    "serve": "serve",
+    "token": "token",
 }
 SUMMARIES = {
     "up": "Everything on one machine, until Ctrl-C.",
@@ -57,6 +59,8 @@ SUMMARIES = {
     "log": "Read, verify and export the log of actions.",
     "forecast": "Show what falls due on each of the next days.",
     "doctor": "Check everything the worker relies on.",
+    "serve": "Dashboard, metrics, health and JSON API.",
+    "token": "Make a token for the dashboard and the API.",
 }
 
 

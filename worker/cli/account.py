@@ -1,7 +1,7 @@
 """`retention account …`: what people do to an account."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -12,8 +12,8 @@ from tasks.explain import explain
 from tasks.guesses import Guesses
 from tasks.passwords import Passwords
 from tasks.transitions import OWNER, Credentials, Transitions
+from worker.answers.explanation import explanation
 from worker.broker import redis_client
-from worker.cli.explain import explanation
 from worker.cli.options import ACCOUNT, as_json, not_blank
 from worker.cli.output import print_json, show, table
 from worker.deployment import Deployment, deployment
@@ -188,4 +188,5 @@ def _tell(here: Deployment, account_id: int, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        show(table(None, ("", ""), ((label, document[name]) for name, label in SHOWN.items())))
+        facts: Mapping[str, object] = document
+        show(table(None, ("", ""), ((label, facts[name]) for name, label in SHOWN.items())))

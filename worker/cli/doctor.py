@@ -12,12 +12,15 @@ from sqlalchemy import table as lightweight_table
 from models import (
     Account,
     Action,
+    BatchDuration,
     ChainHead,
+    DayOfActions,
     Decision,
     DoomedFile,
     Forecast,
     Heartbeat,
     JobSeeking,
+    Measurement,
     Pause,
     PlannedAccount,
     Quarantine,
@@ -153,7 +156,8 @@ def _rights(engine: Engine) -> str:
     needed[Account.__tablename__] = ["SELECT", "UPDATE", "DELETE"]
     needed[JobSeeking.__tablename__] = ["SELECT", "UPDATE", "DELETE"]  # UPDATE is what locking a row asks for
     needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Action, Receipt)}
-    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat)}
+    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (Sweep, Heartbeat, Measurement)}
+    needed |= {each.__tablename__: ["SELECT", "INSERT", "UPDATE"] for each in (DayOfActions, BatchDuration)}
     needed |= {each.__tablename__: ["SELECT", "INSERT"] for each in (Decision, Forecast)}
     needed |= {each.__tablename__: ["SELECT", "INSERT", "DELETE"] for each in (Pause, PlannedAccount)}
     needed[ChainHead.__tablename__] = ["SELECT", "UPDATE"]

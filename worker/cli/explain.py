@@ -1,17 +1,16 @@
 """`retention explain`: why was this account, or was it not, touched."""
 
 from datetime import datetime
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
-from tasks.explain import GONE, Explanation, explain
+from tasks.explain import GONE, explain
+from worker.answers.explanation import Explanation, explanation
 from worker.cli.options import ACCOUNT, INSTANT, as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
 
-__all__ = ["command", "explanation"]
+__all__ = ["command"]
 
 
 @click.command(epilog="Example: retention explain 4711")
@@ -31,35 +30,7 @@ def command(*, account_id: int, at: datetime | None, as_json: bool) -> None:
         _show(document)
 
 
-def explanation(found: Explanation, zone: ZoneInfo) -> dict[str, Any]:
-    """Return an explanation as JSON shows it."""
-    return {
-        "account_id": found.account_id,
-        "at": rfc3339(found.at, zone),
-        "state": found.state,
-        "effective_state": found.effective_state,
-        "registration": found.registration,
-        "withdrawn_at": rfc3339(found.withdrawn_at, zone),
-        "invalidated_at": rfc3339(found.invalidated_at, zone),
-        "counter_only_from": rfc3339(found.counter_only_from, zone),
-        "purge_from": rfc3339(found.purge_from, zone),
-        "because": {name.value: words for name, words in found.because.items()},
-        "holds": [_picked(hold, zone, "id placed_at placed_by reason") for hold in found.holds],
-        "anomalies": [kind.value for kind in found.anomalies],
-        "prevented": {name.value: reasons for name, reasons in found.prevented.items()},
-        "history": [_picked(each, zone, "at kind from_state to_state actor office") for each in found.history],
-        "actions": [
-            _picked(action, zone, "id action event_at due_at acted_at sweep_id receipt_id") for action in found.actions
-        ],
-    }
-
-
-def _picked(row: Any, zone: ZoneInfo, names: str) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in names.split()}
-    return {name: rfc3339(each, zone) if isinstance(each, datetime) else each for name, each in values.items()}
-
-
-def _show(document: dict[str, Any]) -> None:
+def _show(document: Explanation) -> None:
     facts = {
         "state": document["state"],
         "behaves as": document["effective_state"],

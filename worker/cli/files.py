@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from tasks import files
+from worker.answers.instants import rfc3339
 from worker.cli.options import NUMBER, actor_and_reason, as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
 
 COLUMNS = ("id", "sweep_id", "created_at", "attempts", "failure", "tried_at", "next_try_at", "refused_at")

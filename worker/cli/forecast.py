@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 import click
 
-from tasks.measure import forecast, lateness
+from tasks.measure import forecast
+from tasks.standing import lateness
 from tasks.transaction import transaction
+from worker.answers.forecast import forecast_document
 from worker.cli.options import as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
 
 
@@ -21,21 +23,10 @@ def command(*, days: int, as_json: bool) -> None:
     due, ahead = {}, {}
     with transaction(here.engine) as connection:
         for policy in here.policies:
-            due[policy.name.value] = lateness(connection, here.policies, policy, now).due
-            ahead[policy.name.value] = forecast(connection, here.policies, policy, now, days=days)
+            due[policy.name] = lateness(connection, here.policies, policy, now).due
+            ahead[policy.name] = forecast(connection, here.policies, policy, now, days=days)
     if as_json:
-        print_json(
-            {
-                "at": rfc3339(now, here.zone),
-                "policies": {
-                    name: {
-                        "due": due[name],
-                        "days": [{"day": each.day.isoformat(), "accounts": each.accounts} for each in rows],
-                    }
-                    for name, rows in ahead.items()
-                },
-            }
-        )
+        print_json(forecast_document(here, now, due, ahead))
         return
     by_day = zip(*ahead.values(), strict=True)
     rows = [("due now", *due.values())]

@@ -1,16 +1,15 @@
 """`retention hold …`: keep the worker away from an account."""
 
-from typing import Any
-from zoneinfo import ZoneInfo
-
 import click
 
 from tasks import holds
+from worker.answers.lists import Hold, read_holds
+from worker.answers.rows import document
 from worker.cli.options import ACCOUNT, NUMBER, actor_and_reason, as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
 
-COLUMNS = ("id", "account_id", "reason", "placed_by", "placed_at", "released_at", "released_by", "release_reason")
+COLUMNS = tuple(Hold.__annotations__)
 
 
 @click.group()
@@ -45,7 +44,7 @@ def release(*, hold_id: int, actor: str, reason: str, as_json: bool) -> None:
     here = deployment()
     released = holds.release(here.engine, hold_id, actor=actor, reason=reason)
     if as_json:
-        print_json(_document({name: getattr(released, name) for name in COLUMNS}, here.zone))
+        print_json(document(released, here.zone, COLUMNS))
     else:
         show(
             f"Hold {hold_id} is released; account {released.account_id} is the worker's again, unless another holds it."
@@ -60,16 +59,10 @@ def release(*, hold_id: int, actor: str, reason: str, as_json: bool) -> None:
 def list_holds(*, account: int | None, released: bool, limit: int, as_json: bool) -> None:
     """List holds, newest first."""
     here = deployment()
-    rows = holds.list_holds(here.engine, account_id=account, released=released, limit=limit)
-    documents = [_document(dict(row._mapping), here.zone) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+    documents = read_holds(here, account_id=account, released=released, limit=limit)
     if as_json:
         print_json({"holds": documents})
     elif documents:
         show(table(None, COLUMNS, (each.values() for each in documents)))
     else:
         show("No hold." if released else "No unreleased hold.")
-
-
-def _document(hold: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    instants = {name: rfc3339(hold[name], zone) for name in ("placed_at", "released_at")}
-    return {name: hold[name] for name in COLUMNS} | instants

@@ -1,20 +1,15 @@
 """`retention log …`: read the log, and prove it."""
 
-from typing import Any
-
 import click
 
-from tasks.statements.log import select_actions
-from tasks.transaction import transaction
+from worker.answers.lists import read_actions
 from worker.cli.log_certificate import certificate, check
 from worker.cli.log_export import export
 from worker.cli.log_replay import replay
 from worker.cli.log_verify import verify
 from worker.cli.options import NUMBER, as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
-
-INSTANTS = ("event_at", "due_at", "acted_at")
 
 
 @click.group()
@@ -35,13 +30,7 @@ for _each in (verify, certificate, check, export, replay):
 def list_actions(*, account: int | None, sweep: int | None, before: int | None, limit: int, as_json: bool) -> None:
     """List actions, newest first: what was done to which account, why it was due, and in which sweep."""
     here = deployment()
-    reading = select_actions(account_id=account, sweep_id=sweep, before=before, limit=limit)
-    with transaction(here.engine) as connection:
-        rows = connection.execute(reading).all()
-    actions: list[dict[str, Any]] = []
-    for row in rows:
-        action = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-        actions.append(action | {name: rfc3339(action[name], here.zone) for name in INSTANTS})
+    actions = read_actions(here, account_id=account, sweep_id=sweep, before=before, limit=limit)
     if as_json:
         print_json({"actions": actions})
     elif actions:

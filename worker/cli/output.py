@@ -1,37 +1,25 @@
 """How commands speak: one JSON document for programs, tables for people, messages on standard error."""
 
 import json
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["error_console", "print_json", "rfc3339", "show", "table"]
+__all__ = ["error_console", "print_json", "show", "table"]
 
 
 # Without a terminal there is no width to respect: a wrapped line would break `grep` and `awk`.
 WIDE = 10_000
 
 
-def print_json(document: dict[str, Any]) -> None:
+def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document, digests in hexadecimal; the only thing on standard output."""
     click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=bytes.hex))
-
-
-def rfc3339(instant: datetime | None, zone: ZoneInfo) -> str | None:
-    """Return an instant as RFC 3339 with the zone's offset; None stays None."""
-    if instant is None:
-        return None
-    try:
-        return instant.astimezone(zone).isoformat()
-    except OverflowError:  # the last hours of year 9999 have no local date
-        return instant.astimezone(UTC).isoformat()
 
 
 def console() -> Console:

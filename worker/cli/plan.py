@@ -6,8 +6,9 @@ import click
 
 from models import PolicyName
 from tasks.plan import plan
+from worker.answers.plan import plan_document
 from worker.cli.options import INSTANT, as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
 
 
@@ -22,19 +23,10 @@ def command(*, policy: str, at: datetime | None, as_json: bool) -> None:
     """
     here = deployment()
     found = plan(here.engine, here.policies, PolicyName(policy), at or datetime.now(UTC))
-    document = {
-        "policy": found.policy.value,
-        "at": rfc3339(found.at, here.zone),
-        "cutoff": rfc3339(found.cutoff, here.zone),
-        "due": found.due,
-        "held": found.held,
-        "anomalies": found.anomalies,
-        "oldest_due_at": rfc3339(found.oldest_due_at, here.zone),
-        "sample": list(found.sample),
-    }
+    document = plan_document(here, found)
     if as_json:
         print_json(document)
         return
-    document["sample"] = ", ".join(map(str, found.sample)) or None
-    show(table(None, ("what a sweep would do", ""), document.items()))
+    shown = document | {"sample": ", ".join(map(str, found.sample)) or None}
+    show(table(None, ("what a sweep would do", ""), shown.items()))
     show("", "due: would be touched · held: due but for a hold · anomalies: dates make no sense, never touched")

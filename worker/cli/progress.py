@@ -2,12 +2,13 @@
 
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tasks.statements.sweeps import select_rows
 from tasks.transaction import transaction
+from worker.answers.sweeps import Sweep
 from worker.cli.output import error_console
 from worker.deployment import Deployment
 
@@ -51,7 +52,7 @@ class SweepProgress:
     ) -> None:
         self._bars.stop()
 
-    def show(self, sweeps: list[dict[str, Any]]) -> None:
+    def show(self, sweeps: list[Sweep]) -> None:
         """Show the present state of `sweeps`, as `read_sweeps` returns them; one that has ended is told once."""
         for sweep in sorted(sweeps, key=lambda each: each["id"]):
             if sweep["id"] in self._ended:
@@ -61,7 +62,7 @@ class SweepProgress:
             elif sweep["started_at"]:
                 self._tell_progress(sweep)
 
-    def _tell_progress(self, sweep: dict[str, Any]) -> None:
+    def _tell_progress(self, sweep: Sweep) -> None:
         number = sweep["id"]
         now = monotonic()
         began = self._began.setdefault(number, now)
@@ -73,7 +74,7 @@ class SweepProgress:
             self._spoke[number] = now
             self._console.print(f"{_name(sweep)}: {sweep['accounts']:,} of {_many(sweep['due'])} accounts {rate}")
 
-    def _tell_end(self, sweep: dict[str, Any]) -> None:
+    def _tell_end(self, sweep: Sweep) -> None:
         number = sweep["id"]
         self._ended.add(number)
         if number in self._bar:
@@ -97,5 +98,5 @@ def _many(accounts: int | None) -> str:
     return "an unknown number of" if accounts is None else f"{accounts:,}"
 
 
-def _name(sweep: dict[str, Any]) -> str:
+def _name(sweep: Sweep) -> str:
     return f"{sweep['policy']} (sweep {sweep['id']})"

@@ -3,13 +3,12 @@
 import click
 
 from tasks import quarantine
-from tasks.statements.quarantine import select_quarantine
-from tasks.transaction import transaction
+from worker.answers.lists import SetAside, read_quarantine
 from worker.cli.options import NUMBER, actor_and_reason, as_json
-from worker.cli.output import print_json, rfc3339, show, table
+from worker.cli.output import print_json, show, table
 from worker.deployment import deployment
 
-COLUMNS = ("account_id", "policy", "attempts", "failure", "first_at", "last_at", "set_aside_at")
+COLUMNS = tuple(SetAside.__annotations__)
 
 
 @click.group()
@@ -23,12 +22,7 @@ def command() -> None:
 def list_quarantine(*, limit: int, as_json: bool) -> None:
     """List failing accounts with the error's code and table, those set aside for longest first."""
     here = deployment()
-    with transaction(here.engine) as connection:
-        rows = connection.execute(select_quarantine(limit=limit)).mappings().all()
-    instants = ("first_at", "last_at", "set_aside_at")
-    documents = [
-        {name: rfc3339(row[name], here.zone) if name in instants else row[name] for name in COLUMNS} for row in rows
-    ]
+    documents = read_quarantine(here, limit=limit)
     if as_json:
         print_json({"quarantine": documents})
     elif documents:

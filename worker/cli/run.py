@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from time import monotonic, sleep
-from typing import Any
 
 import click
 
@@ -11,14 +10,16 @@ from models.errors import Unavailable
 from tasks.base import MINUTELY, RetentionApp
 from tasks.drain import send_drains
 from tasks.finish import UNVERIFIED
-from tasks.run import ALL, request_sweeps
+from tasks.run import ALL
 from tasks.sweep import sweep
+from worker.acts import Acts
+from worker.answers.sweeps import Sweep, read_sweeps
 from worker.app import create_app
-from worker.broker import check_broker, publishing, workers
+from worker.broker import publishing, workers
 from worker.cli.options import actor_and_reason, as_json
 from worker.cli.output import error_console, print_json, show
 from worker.cli.progress import SweepProgress
-from worker.cli.sweeps import held_lines, read_sweeps, sweep_table
+from worker.cli.sweeps import held_lines, sweep_table
 from worker.deployment import Deployment, deployment
 
 POLL_SECONDS = 0.3
@@ -39,11 +40,7 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
     """
     here = deployment()
     app = create_app(here.settings, here.addresses)
-    check_broker(app)
-    ids = request_sweeps(here.engine, here.policies, policy=policy, actor=actor, reason=reason)
-    with publishing():
-        for sweep_id in ids:
-            sweep.apply_async((sweep_id,), **MINUTELY)
+    ids = [each["id"] for each in Acts(here, app, actor).run(policy, reason)]
     if wait:
         _wait(app, here, ids)
     sweeps = read_sweeps(here, ids=ids)
@@ -56,10 +53,10 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
     return max(map(_exit_code, sweeps))
 
 
-def _exit_code(sweep: dict[str, Any]) -> int:
+def _exit_code(sweep: Sweep) -> int:
     """Return 6 for a sweep that a verification failed, which is no fault of the program."""
-    is_unverified = sweep["status"] == SweepStatus.FAILED and sweep["failure"].startswith(UNVERIFIED)
-    return 6 if is_unverified else EXITS.get(sweep["status"], 0)
+    is_unverified = sweep["status"] == SweepStatus.FAILED and (sweep["failure"] or "").startswith(UNVERIFIED)
+    return 6 if is_unverified else EXITS.get(SweepStatus(sweep["status"]), 0)
 
 
 def _wait(app: RetentionApp, here: Deployment, ids: list[int]) -> None:
@@ -70,7 +67,7 @@ def _wait(app: RetentionApp, here: Deployment, ids: list[int]) -> None:
             progress.show(sweeps)
 
 
-def _polled(app: RetentionApp, here: Deployment, ids: list[int]) -> Iterator[list[dict[str, Any]]]:
+def _polled(app: RetentionApp, here: Deployment, ids: list[int]) -> Iterator[list[Sweep]]:
     """Yield the sweeps' state again and again, the last time when all have ended.
 
     Raises:
@@ -90,7 +87,7 @@ def _polled(app: RetentionApp, here: Deployment, ids: list[int]) -> Iterator[lis
         sleep(POLL_SECONDS)
 
 
-def _wake(app: RetentionApp, sweeps: list[dict[str, Any]]) -> None:
+def _wake(app: RetentionApp, sweeps: list[Sweep]) -> None:
     """Send the sweeps' messages once more; whoever asks is told when nobody is there to hear them."""
     unended = [each for each in sweeps if not each["ended_at"]]
     if not workers(app):

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 from time import sleep
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from sqlalchemy import select
@@ -13,11 +13,12 @@ from sqlalchemy import select
 from models import Account
 from models.errors import InvalidConfiguration, Unavailable
 from tasks.transaction import transaction
+from worker.answers.sweeps import Sweep, read_sweeps
 from worker.cli.options import as_json
 from worker.cli.output import error_console, print_json
 from worker.cli.progress import SweepProgress
 from worker.cli.seed import populate
-from worker.cli.sweeps import read_sweeps
+from worker.cli.serve import require_web
 from worker.database import migrate
 from worker.deployment import Deployment, deployment
 from worker.servers import locate
@@ -27,6 +28,8 @@ LOOK_SECONDS = 1.0
 SHOWN_SWEEPS = 50
 
 LOOK_FURTHER = """
+The dashboard: {dashboard}
+
 Look further, from another terminal:
   retention status            what is due, how late, who is at work
   retention sweeps            what ran
@@ -41,13 +44,15 @@ Ctrl-C stops everything; the data stays under {var}.
 @click.option("--seed", "accounts", type=click.IntRange(1), help="First fill an empty database with so many accounts.")
 @as_json
 def command(*, accounts: int | None, as_json: bool) -> None:
-    """Run everything on one machine: embedded servers where no URL is set, schema, worker and beat.
+    """Run everything on one machine: embedded servers where no URL is set, schema, worker, beat and web.
 
     With --json, what its sweeps did is printed when it is stopped.
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell may have started us with Ctrl-C ignored
         signal.signal(number, _interrupt)
+    require_web()
     here = deployment(any_schema=True)
+    _require_address(here)
     say = error_console().print
     before, head = migrate(here.engine)
     if before != head:
@@ -59,13 +64,20 @@ def command(*, accounts: int | None, as_json: bool) -> None:
     after = newest[0]["id"] if newest else 0
     try:
         with Supervisor(_commands(here), logs=here.settings.var_directory, say=say) as supervisor:
-            say("worker and beat run; beat dispatches at the next full minute")
-            say(LOOK_FURTHER.format(var=here.settings.var_directory))
+            say("worker, beat and web run; beat dispatches at the next full minute")
+            say(LOOK_FURTHER.format(var=here.settings.var_directory, dashboard=_dashboard(here)))
             _follow(here, supervisor, after)
     except KeyboardInterrupt:
         if as_json:
             print_json({"sweeps": _later_than(after, here)})
         say("stopped")
+
+
+def _require_address(here: Deployment) -> None:
+    """Refuse at once where the web server's address is taken, instead of starting it again and again."""
+    from worker.web.server import listen, site_of
+
+    listen(site_of(here)).close()
 
 
 def _make_directory(directory: Path) -> None:
@@ -77,7 +89,7 @@ def _make_directory(directory: Path) -> None:
         ) from None
 
 
-def _later_than(after: int, here: Deployment) -> list[dict[str, Any]]:
+def _later_than(after: int, here: Deployment) -> list[Sweep]:
     return [each for each in read_sweeps(here, limit=SHOWN_SWEEPS) if each["id"] > after]
 
 
@@ -99,7 +111,15 @@ def _commands(here: Deployment) -> dict[str, list[str]]:
     celery = [sys.executable, "-m", "celery", "-A", "worker"]
     # One process more than drains, so that dispatching never waits for a batch.
     worker = ["worker", f"--concurrency={here.settings.drains + 1}", f"--hostname=up-{os.getpid()}@%h"]
-    return {"worker": [*celery, *worker], "beat": [*celery, "beat"]}
+    web = [sys.executable, "-m", "worker", "serve"]
+    return {"worker": [*celery, *worker], "beat": [*celery, "beat"], "web": web}
+
+
+def _dashboard(here: Deployment) -> str:
+    chosen = here.settings
+    if chosen.web_url is None and chosen.web_port == 0:
+        return f"where {chosen.var_directory / 'web.log'} says"
+    return chosen.web_url or f"http://{chosen.web_host}:{chosen.web_port}/"
 
 
 def _follow(here: Deployment, supervisor: Supervisor, after: int) -> NoReturn:

@@ -1,0 +1,71 @@
+"""Liveness and readiness, with each thing that the worker relies on gone."""
+
+import pytest
+from sqlalchemy import text
+
+NOWHERE_DATABASE = "postgresql://someone:secret-word@127.0.0.1:1/none"
+NOWHERE_BROKER = "redis://:secret-word@127.0.0.1:1/0"
+
+
+@pytest.fixture
+def heard(by_hand):
+    """Beat has dispatched just now."""
+    by_hand().do("dispatch")
+
+
+def failing(server):
+    answer = server.ask("/readyz", None)
+    checks = answer.json()["checks"]
+    assert set(checks) == {"database", "broker", "schema", "beat"}
+    wrong = {name: said for name, said in checks.items() if said != "ok"}
+    assert (answer.status_code, answer.json()["ok"]) == ((503, False) if wrong else (200, True))
+    assert "secret-word" not in answer.text
+    assert server.ask("/livez", None).json() == {"ok": True}
+    return wrong
+
+
+@pytest.mark.usefixtures("heard")
+def test_it_is_ready_when_all_is_there(server):
+    assert failing(server) == {}
+
+
+@pytest.mark.usefixtures("heard")
+def test_without_the_database_it_is_alive_and_not_ready(serve):
+    wrong = failing(serve(RETENTION_DATABASE_URL=NOWHERE_DATABASE))
+    assert set(wrong) == {"database", "schema", "beat"}
+    assert set(wrong.values()) == {"does not answer"}
+
+
+@pytest.mark.usefixtures("heard")
+def test_without_the_broker_it_is_alive_and_not_ready(serve):
+    assert failing(serve(RETENTION_BROKER_URL=NOWHERE_BROKER)) == {"broker": "does not answer"}
+
+
+@pytest.mark.usefixtures("heard")
+def test_with_another_schema_it_says_what_to_run(server, engine):
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert "retention migrate" in failing(server).pop("schema")
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_silent_beat_is_seen_and_one_that_is_heard_again_too(server, engine, by_hand):
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE heartbeats SET at = at - interval '10 minutes' WHERE source = 'beat'"))
+    assert "beat is silent" in failing(server)["beat"]
+    by_hand().do("dispatch")
+    assert failing(server) == {}
+
+
+def test_a_beat_that_was_never_heard_is_named(server):
+    assert "never heard" in failing(server)["beat"]
+
+
+@pytest.mark.usefixtures("heard")
+def test_it_comes_back_by_itself_with_the_database(server, engine):
+    assert failing(server) == {}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        assert connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")).all()
+    codes = [server.ask("/readyz", None).status_code for _ in range(3)]
+    assert codes[-1] == 200

@@ -1,0 +1,110 @@
+"""The server: which addresses it may listen on, and its life."""
+
+from collections.abc import Callable
+from secrets import token_bytes
+from socket import AI_PASSIVE, SOCK_STREAM, create_server, getaddrinfo, socket
+
+import structlog
+import uvicorn
+
+from models.errors import InvalidConfiguration
+from tasks import events
+from worker.app import create_app
+from worker.deployment import Deployment
+from worker.web.app import create_web
+from worker.web.at_work import AtWork
+from worker.web.office import Office
+from worker.web.sessions import Sessions
+from worker.web.site import Site
+from worker.web.tokens import Tokens
+
+__all__ = ["listen", "serve", "site_of"]
+
+SHORTEST_SECRET_BYTES = 32
+STOP_SECONDS = 5
+
+log = structlog.get_logger()
+
+
+def serve(here: Deployment, started: Callable[[str], None]) -> None:
+    """Answer requests until a signal ends it; `started` is told the URL once the address is taken.
+
+    Raises:
+        InvalidConfiguration: it would be open to others without tokens, or a token or the secret is unusable, or
+            the address is not to be had.
+    """
+    site = site_of(here)
+    web = create_web(_office(here, site))
+    listening = listen(site)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            web,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+    host, port = listening.getsockname()[:2]
+    url = site.url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info(events.WEB_STARTED, url=url, port=port)
+    started(url)
+    with listening:
+        try:
+            server.run(sockets=[listening])
+        except (SystemExit, KeyboardInterrupt):
+            if not server.should_exit:  # a signal is passed on to us once it was obeyed
+                raise
+
+
+def site_of(here: Deployment) -> Site:
+    """Return where the server of a deployment is, as its settings say."""
+    chosen = here.settings
+    return Site(chosen.web_host, chosen.web_port, chosen.web_url)
+
+
+def listen(site: Site) -> socket:
+    """Take the address.
+
+    Raises:
+        InvalidConfiguration: it is not to be had.
+    """
+    try:
+        family, *_, address = getaddrinfo(site.host, site.port, type=SOCK_STREAM, flags=AI_PASSIVE)[0]
+        return create_server((str(address[0]), site.port), family=family)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"cannot listen on {site.host}, port {site.port}: {error.strerror}; set RETENTION_WEB_HOST or "
+            "RETENTION_WEB_PORT to others, 0 for any free port"
+        ) from None
+
+
+def _office(here: Deployment, site: Site) -> Office:
+    chosen = here.settings
+    tokens = Tokens(chosen.web_tokens, chosen.web_tokens_file)
+    if not tokens.entries() and not site.is_loopback:
+        raise InvalidConfiguration(
+            f"RETENTION_WEB_HOST is {site.host!r}, which others can reach, and there is no token; make one "
+            "with `retention token new NAME --role viewer --file FILE` and set RETENTION_WEB_TOKENS_FILE, or listen on "
+            "127.0.0.1"
+        )
+    app = create_app(chosen, here.addresses)
+    return Office(here, app, site, tokens, Sessions(_secret(here), secure=site.is_https), AtWork(app))
+
+
+def _secret(here: Deployment) -> bytes:
+    """Return what sessions are signed with; without a file of its own, they end with this process."""
+    file = here.settings.web_secret_file
+    if file is None:
+        return token_bytes(SHORTEST_SECRET_BYTES)
+    try:
+        secret = file.read_bytes().strip()
+    except OSError as error:
+        raise InvalidConfiguration(f"RETENTION_WEB_SECRET_FILE: {file} cannot be read: {error.strerror}") from None
+    if len(secret) < SHORTEST_SECRET_BYTES:
+        raise InvalidConfiguration(
+            f"RETENTION_WEB_SECRET_FILE: {file} holds {len(secret)} bytes; {SHORTEST_SECRET_BYTES} random ones are "
+            "needed, as `openssl rand -hex 32` makes them"
+        )
+    return secret

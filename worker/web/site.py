@@ -1,0 +1,56 @@
+"""Where the server listens and under which URL it is reached: what follows for hosts, origins and cookies."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+__all__ = ["Site"]
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server's place.
+
+    Attributes:
+        host: the address it listens on.
+        port: the port; 0 for any that is free.
+        url: the URL by which browsers reach it, without a path; None: the address itself.
+    """
+
+    host: str
+    port: int
+    url: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine reaches the address."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_https(self) -> bool:
+        """Say whether browsers reach it by TLS: then cookies are sent no other way."""
+        return self.url is not None and self.url.startswith("https://")
+
+    def is_own_host(self, host: str | None) -> bool:
+        """Say whether a request that names `host` means this server, and not a name that was made to lead here."""
+        if not host:
+            return False
+        if self.url is not None and host == urlsplit(self.url).netloc:
+            return True
+        if self.is_loopback:
+            name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+            return name in LOOPBACK_NAMES or name == self.host
+        return self.url is None
+
+    def is_own_origin(self, origin: str, host: str | None) -> bool:
+        """Say whether a page of `origin` is ours; `host` is what its request names."""
+        if self.url is not None and origin == self.url:
+            return True
+        return origin == f"http://{host}" and not self.is_https
