@@ -39,16 +39,17 @@ secrets: ## random passwords and a first token under secrets/, for docker compos
 	@deploy/compose/make-secrets.sh
 
 soak: ACCOUNTS = 1000000
-soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once; judged by independent SQL
+soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once, then restarts; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
+	TEST_ROLLING=200000 $(BIN)/python -m pytest tests/system/test_rolling_restart.py -s --timeout 0
 	TEST_CROWD_ACCOUNTS=10000 TEST_CROWD_SECONDS=180 $(BIN)/python -m pytest tests/system/test_crowd.py -s --timeout 0
 
 upgrade: install ## lock the newest allowed versions, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
 		--extra web --output-file requirements/worker.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--extra embedded --extra web --group dev --output-file requirements/dev.txt pyproject.toml
+		--extra embedded --extra otel --extra web --group dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var

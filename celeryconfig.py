@@ -43,8 +43,8 @@ broker_transport_options = {
 }
 
 # Beat knows no policy and remembers nothing: ticks are claimed in the database.
-beat_scheduler = "celery.beat:Scheduler"
-beat_max_loop_interval = 15
+beat_scheduler = "worker.daemons:Scheduler"
+beat_max_loop_interval = 5
 beat_schedule = {
     "dispatch": {
         "task": "retention.dispatch",

@@ -1,9 +1,11 @@
 """The base of every task: where it finds the policies, the database and its limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from time import monotonic
+from typing import Any, Protocol, cast
 
 from celery import Celery
 from celery.app.task import Task
@@ -13,7 +15,7 @@ from models import Policies
 from models.errors import Unavailable
 from tasks.rules.gate import Limits
 
-__all__ = ["MINUTELY", "RETRYING", "RetentionApp", "RetentionTask", "Runtime"]
+__all__ = ["MINUTELY", "RETRYING", "RetentionApp", "RetentionTask", "Runtime", "Tell"]
 
 # Whatever is lost is sent again by a later minute's dispatch, so a message need not outlive its minute.
 MINUTELY: dict[str, Any] = {"expires": 55}
@@ -25,6 +27,25 @@ RETRYING: dict[str, Any] = {
     "retry_backoff_max": 20,
     "max_retries": 5,
 }
+
+
+class Tell(Protocol):
+    """Adds what became of a part of a task to its span."""
+
+    def __call__(self, **told: int | str) -> None:
+        """Add facts, none of them personal data."""
+
+
+class Span(Protocol):
+    """Begins a span for a part of a task; an error of the block ends it as failed."""
+
+    def __call__(self, name: str, **told: int | str) -> AbstractContextManager[Tell]:
+        """Return the span's context."""
+
+
+@contextmanager
+def _no_span(name: str, **told: int | str) -> Iterator[Tell]:  # noqa: ARG001 - as `Span`
+    yield lambda **_: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,8 @@ class Runtime:
         check_schema: raises `InvalidConfiguration` where the schema is not the one this program is written for.
         documents_url: fsspec URL under which documents' files lie, without a slash at its end; None: none is erased.
         export_url: directory that the log is exported to; None: it is not.
+        is_stopping: whether the worker was told to stop, so that tasks end at the next good moment.
+        span: shows a part of a task in a trace, where traces are wanted.
     """
 
     engine: Engine
@@ -54,6 +77,13 @@ class Runtime:
     check_schema: Callable[[], None]
     documents_url: str | None
     export_url: str | None = None
+    is_stopping: Callable[[], bool] = lambda: False
+    span: Span = _no_span
+
+    def patience(self, seconds: float | None = None) -> Callable[[], bool]:
+        """Begin a task's time; what is returned says whether it is over, by default after `drain_seconds`."""
+        ends = monotonic() + (self.drain_seconds if seconds is None else seconds)
+        return lambda: self.is_stopping() or monotonic() >= ends
 
 
 class RetentionTask(Task):  # type: ignore[type-arg]  # only generic in the stubs

@@ -100,21 +100,24 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         return False
     examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
     limit = min(runtime.limits.canary_accounts if is_canary else FIRST_ACCOUNTS, runtime.batch_accounts)
-    time_is_up = monotonic() + runtime.drain_seconds
+    time_is_up = runtime.patience()
     overtime = False
-    while overtime or monotonic() < time_is_up:
+    while (overtime and not runtime.is_stopping()) or not time_is_up():
         began = monotonic()
         try:
-            batch = run_batch(
-                runtime.engine,
-                policy,
-                cutoff,
-                sweep_id=current.id,
-                lane=lane,
-                limit=limit,
-                examine=None if is_canary else examine,
-                check=_canary_check(runtime) if is_canary else None,
-            )
+            with runtime.span("batch", sweep=current.id, lane=lane, policy=current.policy) as tell:
+                batch = run_batch(
+                    runtime.engine,
+                    policy,
+                    cutoff,
+                    sweep_id=current.id,
+                    lane=lane,
+                    limit=limit,
+                    examine=None if is_canary else examine,
+                    check=_canary_check(runtime) if is_canary else None,
+                )
+                if batch is not None:
+                    tell(accounts=batch.accounts, receipt=batch.receipt_id or 0)
         except BatchRefusedError as error:
             _isolate(task, cutoff, current.id, error)
             # The oldest alone, and at once: the next drain would begin with as many as this one.

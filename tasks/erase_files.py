@@ -42,8 +42,8 @@ def erase_files(self: RetentionTask, lane: int = 0) -> None:
     if url is None:
         return
     done: Counter[str] = Counter()
-    time_is_up = monotonic() + self.runtime.drain_seconds
-    while monotonic() < time_is_up:
+    time_is_up = self.runtime.patience()
+    while not time_is_up():
         began = monotonic()
         outcomes = erase_portion(self.runtime.engine, url, lane=lane)
         if not outcomes:

@@ -1,7 +1,7 @@
 """Export the log: segments of JSON Lines outside the database, each going on where the newest ends."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
 
 import structlog
 from celery import shared_task
@@ -53,7 +53,7 @@ def export(self: RetentionTask) -> None:
     if url is None:
         return
     try:
-        done = export_log(self.runtime.engine, url, seconds=TASK_SECONDS)
+        done = export_log(self.runtime.engine, url, enough=self.runtime.patience(TASK_SECONDS))
     except ExportRunningError:
         return  # it does what we would
     except Unverified as error:
@@ -72,13 +72,13 @@ def export(self: RetentionTask) -> None:
         export.apply_async(**MINUTELY)
 
 
-def export_log(engine: Engine, url: str, *, seconds: float | None = None) -> Export:
+def export_log(engine: Engine, url: str, *, enough: Callable[[], bool] = lambda: False) -> Export:
     """Write to the directory at `url` whatever it has not yet, segment by segment.
 
     Args:
         engine: the database.
         url: a directory in any filesystem that fsspec knows.
-        seconds: begin no further segment after so long; None writes them all.
+        enough: asked after each segment; once it says so, the rest is left to the next time.
 
     Raises:
         ExportRunningError: another export of this database is at work.
@@ -87,7 +87,6 @@ def export_log(engine: Engine, url: str, *, seconds: float | None = None) -> Exp
         Unverified: log and export do not belong together, or the log is not as it was written.
     """
     directory, done = Directory(url), Export()
-    gives_up = None if seconds is None else monotonic() + seconds
     with transaction(engine, statement=PATIENCE) as lock:
         if not lock.scalar(lock_export()):
             raise ExportRunningError("another export of this database is at work; it writes what this one would")
@@ -95,7 +94,7 @@ def export_log(engine: Engine, url: str, *, seconds: float | None = None) -> Exp
         while not done.whole:
             with snapshot(engine) as connection:
                 _write_segment(lock, connection, directory, url, done)
-            if gives_up is not None and monotonic() > gives_up:
+            if enough():
                 break
     return done
 

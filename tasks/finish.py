@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from time import monotonic
 from typing import Any
 
 import structlog
@@ -63,14 +62,13 @@ def _alone(engine: Engine, sweep_id: int) -> Iterator[bool]:
 
 def _judge(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
     """Reconcile for as long as a drain takes, and end the sweep where all is judged; returns whether it was."""
-    time_is_up = monotonic() + runtime.drain_seconds
     found = reconcile(
         runtime.engine,
         runtime.policies,
         current.id,
         drained=False,
         after=current.reconciled_to,
-        enough=lambda: monotonic() >= time_is_up,
+        enough=runtime.patience(),
     )
     if findings := left + found.findings:
         give_up(runtime.engine, current, "; ".join(findings))

@@ -13,6 +13,7 @@ __all__ = ["named_errors", "transaction"]
 
 LOCK_PATIENCE = timedelta(seconds=5)
 STATEMENT_PATIENCE = timedelta(seconds=40)
+CLIENT_CHECK = timedelta(seconds=1)
 
 # Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
 # 55P03 is a lock that was not to be had, 25006 a server that is read-only for now.
@@ -45,6 +46,8 @@ def transaction(
                 func.set_config("lock_timeout", _milliseconds(lock), True),
                 func.set_config("statement_timeout", _milliseconds(statement), True),
                 func.set_config("idle_in_transaction_session_timeout", _milliseconds(statement), True),
+                # What a killed worker was doing ends with it, and with that its locks.
+                func.set_config("client_connection_check_interval", _milliseconds(CLIENT_CHECK), True),
             )
         )
         yield connection

@@ -90,6 +90,11 @@ class Stack:
         """Start a beat."""
         return self.start("celery", "-A", "worker", "beat", log=name, **changes)
 
+    def log(self, name: str) -> list[dict[str, Any]]:
+        """Return what a process has logged, each line as the one JSON object that it must be."""
+        written = (self.directory / f"{name}.log").read_text()
+        return [json.loads(line) for line in written.splitlines(keepends=True) if line.endswith("\n")]
+
     def run(self, policy: str) -> list[dict[str, Any]]:
         """Trigger sweeps by hand and wait for their end."""
         reason = ("--actor", "test", "--reason", "test")

@@ -1,44 +1,31 @@
-"""Signs of life of a worker or a beat: a file whose age a probe looks at, cheaper than asking over the broker."""
+"""`python -m worker.alive`: whether worker or beat are at work, for probes; imports only the standard library."""
 
-from contextlib import suppress
+import os
+import sys
+import time
 from pathlib import Path
-from typing import Any
 
-from celery import bootsteps
-from celery.signals import beat_init, before_task_publish
-
-from tasks.base import RetentionApp
-
-__all__ = ["show_life"]
-
-TOUCH_SECONDS = 10.0
+STALE_SECONDS = 60
 
 
-def show_life(app: RetentionApp, file: Path) -> None:
-    """Let a worker touch `file` every ten seconds while it takes messages, and a beat whenever it sends one.
-
-    A worker that has lost its broker touches nothing until it is back; a beat that cannot send still tries each minute.
-    """
-
-    class Alive(bootsteps.StartStopStep):
-        """In the consumer, whose timer stands still when the loop does."""
-
-        requires = ("celery.worker.consumer:Tasks",)
-
-        def start(self, parent: Any) -> None:
-            _touch(file)
-            parent.timer.call_repeatedly(TOUCH_SECONDS, _touch, (file,))
-
-    app.steps["consumer"].add(Alive)
-    beat_init.connect(lambda **_: _show_beat(file), weak=False)
+def main() -> int:
+    """Return 0 where the file named by RETENTION_ALIVE_FILE is fresh, 1 where it is not, 4 where none is named."""
+    name = os.environ.get("RETENTION_ALIVE_FILE", "").strip()
+    if not name:
+        return _say("RETENTION_ALIVE_FILE is not set; give the probe the same value as the process", 4)
+    try:
+        age = time.time() - Path(name).stat().st_mtime
+    except OSError as error:
+        return _say(f"{name}: {error.strerror}; the process has not started, or has another RETENTION_ALIVE_FILE", 1)
+    if age > STALE_SECONDS:
+        return _say(f"{name} was last touched {age:,.0f} s ago; the process is stopped or stuck", 1)
+    return 0
 
 
-def _show_beat(file: Path) -> None:
-    _touch(file)
-    before_task_publish.connect(lambda **_: _touch(file), weak=False)
+def _say(what: str, code: int) -> int:
+    print(f"retention: {what}", file=sys.stderr)  # noqa: T201 - it speaks to whoever probes
+    return code
 
 
-def _touch(file: Path) -> None:
-    # Where it cannot be written, no sign of life comes, which is what the probe then says.
-    with suppress(OSError):
-        file.touch()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,11 @@
 """Exit codes: what each branch of the error tree means to the caller of a process."""
 
+import sys
+from typing import NoReturn
+
 from models.errors import InvalidConfiguration, Refused, RetentionError, Unavailable, Unverified
 
-__all__ = ["exit_code"]
+__all__ = ["end", "exit_code"]
 
 EXITS: dict[type[RetentionError], int] = {Refused: 3, InvalidConfiguration: 4, Unavailable: 5, Unverified: 6}
 
@@ -10,3 +13,9 @@ EXITS: dict[type[RetentionError], int] = {Refused: 3, InvalidConfiguration: 4, U
 def exit_code(error: RetentionError) -> int:
     """Return the exit code for an error: 3 refused, 4 configuration, 5 not reachable, 6 unverified, 1 a bug."""
     return next((code for branch, code in EXITS.items() if isinstance(error, branch)), 1)
+
+
+def end(error: RetentionError) -> NoReturn:
+    """End a process that cannot begin: one line for whoever started it, and the error's code."""
+    print(f"retention: {error}", file=sys.stderr)  # noqa: T201 - it may be the log that cannot be
+    sys.exit(exit_code(error))

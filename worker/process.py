@@ -1,19 +1,29 @@
 """What a Celery process of ours does at its start and around its forks."""
 
-import sys
-from typing import NoReturn
+from dataclasses import replace
 
-from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 
 from models.errors import RetentionError
 from tasks.base import RetentionApp
-from worker.alive import show_life
 from worker.app import create_app
+from worker.daemons import Beat, Ticking, Worker, is_stopping, stop
 from worker.database import check_schema, connect
-from worker.exits import exit_code
+from worker.exits import end
+from worker.log_tasks import bind_task, unbind_task
 from worker.logs import configure_logs
+from worker.pulse import pulse
 from worker.servers import locate
-from worker.settings import settings
+from worker.settings import Settings, settings
+from worker.traces import trace_tasks
 
 __all__ = ["process_app"]
 
@@ -24,26 +34,28 @@ def process_app() -> RetentionApp:
         chosen = settings()
         app = create_app(chosen, locate(chosen))
     except RetentionError as error:
-        _end(error)
+        end(error)
+    app.runtime = replace(app.runtime, is_stopping=is_stopping)
+    app.Worker = app.subclass_with_self(Worker)  # type: ignore[misc]  # a cached property, which may be set
+    app.Beat = app.subclass_with_self(Beat)  # type: ignore[misc]
+    app.steps["consumer"].add(Ticking)
     # Weak references would let the handlers go with this function.
     setup_logging.connect(lambda **_: configure_logs(chosen.log_level), weak=False)
-    celeryd_init.connect(lambda **_: _refuse_wrong_schema(), weak=False)
-    if chosen.alive_file is not None:
-        show_life(app, chosen.alive_file)
+    celeryd_init.connect(lambda **_: _start_worker(app, chosen), weak=False)
+    worker_shutting_down.connect(lambda **_: stop(), weak=False)
     # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
     worker_process_init.connect(lambda **_: app.runtime.engine.dispose(close=False), weak=False)
     worker_process_shutdown.connect(lambda **_: app.runtime.engine.dispose(), weak=False)
+    task_prerun.connect(bind_task, weak=False)
+    task_postrun.connect(unbind_task, weak=False)
     return app
 
 
-def _refuse_wrong_schema() -> None:
-    engine = connect(locate(settings()).database_url, pooled=False)
+def _start_worker(app: RetentionApp, chosen: Settings) -> None:
+    engine = connect(locate(chosen).database_url, pooled=False)
     try:
         check_schema(engine)
+        trace_tasks(app)
+        pulse.start(chosen.alive_file, stuck_seconds=chosen.stuck_seconds)
     except RetentionError as error:
-        _end(error)
-
-
-def _end(error: RetentionError) -> NoReturn:
-    print(f"retention: {error}", file=sys.stderr)  # noqa: T201 - the log is not set up yet
-    sys.exit(exit_code(error))
+        end(error)

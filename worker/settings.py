@@ -160,12 +160,14 @@ class Settings(BaseSettings):
         CHECKOUT / "var" if (CHECKOUT / "pyproject.toml").exists() else Path("var"),
         description="where embedded servers keep their data",
     )
-    alive_file: Path | None = Field(
-        None,
-        description="file that a worker or a beat touches while it is at work, for probes; unset: none",
-    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe event that is logged"
+    )
+    alive_file: Path | None = Field(
+        None, description="file that worker and beat touch while they are at work, for probes; unset: none"
+    )
+    stuck_seconds: float = Field(
+        120, ge=10, le=86400, description="a worker or beat whose loop stands still for longer ends with exit 70"
     )
 
     @property

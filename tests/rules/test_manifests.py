@@ -127,7 +127,8 @@ def test_a_probe_looks_at_the_file_that_is_touched_and_at_the_port_that_is_serve
     assert {"startupProbe", "livenessProbe"} <= container.keys()
     for probe in probes:
         if "exec" in probe:
-            assert configured["RETENTION_ALIVE_FILE"] in probe["exec"]["command"][-1]
+            assert probe["exec"]["command"] == ["python", "-m", "worker.alive"]
+            assert configured["RETENTION_ALIVE_FILE"].startswith("/tmp/")
         else:
             assert probe["httpGet"]["port"] in {each["name"] for each in container["ports"]}
 

@@ -1,0 +1,82 @@
+"""Redis and PostgreSQL killed, emptied and started again under a sweep: worker and beat recover by themselves."""
+
+import time
+
+import pytest
+from oracle import findings, remember
+from own_servers import OwnServers
+from processes import Stack, until
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from models.errors import Unavailable
+from worker.database import connect, migrate
+
+MINUTE = 60
+SMALL_BATCHES = {"RETENTION_BATCH_ACCOUNTS": "2", "RETENTION_CEILING_SHARE": "1", "RETENTION_CEILING_FORECAST": "1e6"}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A deployment on servers of its own: (it, they, an engine)."""
+    servers = OwnServers(tmp_path / "var", database=True)
+    engine = connect(servers.database_url)
+    migrate(engine)
+    stack = Stack(servers.database_url, servers.broker_url, tmp_path, **SMALL_BATCHES)
+    yield stack, servers, engine
+    stack.stop()
+    engine.dispose()
+
+
+def redis_restarted(servers):
+    servers.kill_redis()
+    time.sleep(3)
+    servers.start()
+
+
+def redis_emptied(servers):
+    with servers.redis() as client:
+        client.flushall()
+
+
+def postgresql_restarted(servers):
+    servers.crash_postgresql()
+    time.sleep(3)
+    servers.start()
+
+
+def actions(engine):
+    """Count the actions; None where the database has just been started again and this connection is none any more."""
+    try:
+        with engine.connect() as connection:
+            return connection.scalar(text("SELECT count(*) FROM actions"))
+    except (Unavailable, OperationalError):
+        engine.dispose()
+        return None
+
+
+@pytest.mark.parametrize("outage", [redis_restarted, redis_emptied, postgresql_restarted])
+def test_after_an_outage_in_mid_sweep_worker_and_beat_go_on_by_themselves_to_the_same_end(own, outage):
+    stack, servers, engine = own
+    stack.retention("seed", "--accounts", "6000", check=True)
+    remember(engine)
+    processes = [stack.worker(), stack.beat()]
+    stack.retention("run", "all", "--actor", "test", "--reason", "test", check=True)
+    before = until(lambda: actions(engine), "the sweep has begun")
+    outage(servers)
+    until(lambda: (actions(engine) or 0) > before, "the worker acts again", 2 * MINUTE)
+    until(lambda: _all_done(stack), "all sweeps are done", 4 * MINUTE)
+    assert [process.poll() for process in processes] == [None, None]
+    as_of = stack.retention("sweeps", "--json", check=True).json["sweeps"][0]["as_of"]
+    assert findings(engine, as_of) == {}
+    dispatched = _dispatched(stack)
+    until(lambda: _dispatched(stack) > dispatched, "beat dispatches, and the worker hears it", 2 * MINUTE)
+
+
+def _all_done(stack):
+    found = stack.retention("sweeps", "--json")
+    return found.code == 0 and all(each["status"] == "done" for each in found.json["sweeps"])
+
+
+def _dispatched(stack):
+    return sum("retention.dispatch" in each["event"] and "succeeded" in each["event"] for each in stack.log("worker"))

@@ -1,0 +1,71 @@
+"""Workers and beats are replaced one after the other, again and again, while they sweep: nobody notices.
+
+TEST_ROLLING asks for so many accounts; `make soak` for 200,000.
+"""
+
+import os
+import time
+from itertools import count, cycle
+
+from oracle import count_fates, findings, remember
+from sqlalchemy import text
+
+ACCOUNTS = int(os.environ.get("TEST_ROLLING", "4000"))
+# As many batches in the long form as keep it at work through some twenty restarts.
+BATCH_ACCOUNTS = max(2, ACCOUNTS // 8000)
+EVERYTHING = {
+    "RETENTION_BATCH_ACCOUNTS": str(BATCH_ACCOUNTS),
+    "RETENTION_CEILING_ACCOUNTS": str(ACCOUNTS),
+    "RETENTION_CEILING_SHARE": "1",
+    "RETENTION_CEILING_FORECAST": "1e6",
+}
+# Of ten accounts five are to be purged, four to be closed, and one is to be kept.
+THIN = """
+WITH made AS (
+    INSERT INTO accounts (registration, state, email, password_hash, withdrawn_at)
+    SELECT 'online', CASE WHEN n % 10 < 4 THEN 'withdrawn' ELSE 'active' END, n || '@example.jp', 'x',
+           CASE WHEN n % 10 < 4 THEN now() - interval '40 days' - n * interval '1 second' END
+      FROM generate_series(1, :accounts) AS n RETURNING id, state, email
+)
+INSERT INTO job_seekings (account_id, status, invalidated_at)
+SELECT id, CASE WHEN due THEN 'invalid' ELSE 'valid' END, CASE WHEN due THEN now() - interval '6 years' END
+  FROM made, LATERAL (SELECT split_part(email, '@', 1)::int % 10 > 4 AS due) AS of_ten
+"""
+
+
+def test_a_rolling_restart_in_mid_sweep_changes_nothing_doubles_nothing_and_logs_no_error(stack, engine, capsys):
+    stack.environment |= EVERYTHING
+    with engine.begin() as connection:
+        connection.execute(text(THIN), {"accounts": ACCOUNTS})
+        connection.exec_driver_sql("ANALYZE accounts, job_seekings")
+    remember(engine)
+    numbers = count(1)
+    begin = {"worker": stack.worker, "beat": stack.beat}
+    running = [(kind, begin[kind](f"{kind}{next(numbers)}")) for kind in ("worker", "worker", "beat", "beat")]
+    stack.retention("run", "all", "--actor", "test", "--reason", "test", check=True)
+    began, seats = time.monotonic(), cycle(range(len(running)))
+    restarts = 0
+    while not _all_done(stack):
+        seat = next(seats)
+        kind, old = running[seat]
+        old.terminate()
+        assert old.wait(60) == 0
+        running[seat] = kind, begin[kind](f"{kind}{next(numbers)}")
+        restarts += 1
+        assert time.monotonic() - began < 3600, "it comes to its end"
+    seconds = time.monotonic() - began
+    assert restarts >= len(running), "each was replaced at least once"
+    as_of = stack.retention("sweeps", "--json", check=True).json["sweeps"][0]["as_of"]
+    assert findings(engine, as_of) == {}
+    logs = {name: stack.log(name) for name in sorted(path.stem for path in stack.directory.glob("*.log"))}
+    worse = [each for lines in logs.values() for each in lines if each["level"] in ("error", "critical")]
+    assert worse == []
+    told = [each["event"] for lines in logs.values() for each in lines if each["level"] == "warning"]
+    with capsys.disabled():
+        others = sorted({event for event in told if "superuser" not in event})
+        print(f"\n{count_fates(engine)} as the rules say, in {seconds:,.1f} s with {restarts} restarts;")
+        print(f"{sum(map(len, logs.values())):,} lines, none an error; warnings: {others}")
+
+
+def _all_done(stack):
+    return all(each["status"] == "done" for each in stack.retention("sweeps", "--json", check=True).json["sweeps"])

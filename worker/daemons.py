@@ -1,0 +1,95 @@
+"""Worker and beat as Celery has them, and what ours do besides: JSON lines from the first, ticks, a known end."""
+
+import os
+import sys
+from functools import partial
+from mmap import mmap
+from typing import Any
+
+import celery.apps.beat
+import celery.apps.worker
+import celery.beat
+import structlog
+from celery import bootsteps
+
+from models.errors import RetentionError
+from tasks import events
+from worker.exits import end
+from worker.logs import configure_logs, for_people
+from worker.pulse import TICK_SECONDS, pulse
+from worker.settings import settings
+
+__all__ = ["Beat", "Scheduler", "Ticking", "Worker", "is_stopping", "stop"]
+
+# Shared with all children: a byte that a signal handler may set, as no lock is around it.
+_stopping = mmap(-1, 1)
+
+log = structlog.get_logger()
+
+
+def is_stopping() -> bool:
+    """Whether this process's worker was told to stop."""
+    return bool(_stopping[0])
+
+
+def stop() -> None:
+    """Let every drain of this worker end after its batch."""
+    _stopping[0] = 1
+    pulse.stop()
+
+
+def _speak() -> None:
+    """Log from the first line on; what Celery paints for people has no reader where there is no terminal."""
+    configure_logs(settings().log_level)
+    if not for_people():
+        sys.stdout = sys.__stdout__ = open(os.devnull, "w", encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115, PTH123
+
+
+class Worker(celery.apps.worker.Worker):
+    """A worker that logs nothing but lines of ours."""
+
+    def on_before_init(self, quiet: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002 - Celery's signature
+        """Set the log up before Celery says anything."""
+        _speak()
+        super().on_before_init(quiet=quiet, **options)
+
+
+class Beat(celery.apps.beat.Beat):
+    """A beat that logs nothing but lines of ours."""
+
+    def run(self) -> None:
+        """Set the log up before Celery says anything; then run until a signal comes."""
+        _speak()
+        chosen = settings()
+        try:
+            pulse.start(chosen.alive_file, stuck_seconds=chosen.stuck_seconds)
+        except RetentionError as error:
+            end(error)
+        super().run()
+
+
+class Scheduler(celery.beat.Scheduler):
+    """Celery's scheduler in memory, whose every turn is a tick of the pulse."""
+
+    def tick(self, *arguments: Any, **options: Any) -> float:
+        """Send what is due; returns the seconds until the next."""
+        pulse.tick()
+        seconds: float = super().tick(*arguments, **options)
+        return seconds
+
+
+class Ticking(bootsteps.StartStopStep):
+    """A step of the consumer: ticks while its loop runs; not while it connects, and not when it has ended."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Tick as soon as the broker is there."""
+        pulse.tick()
+        consumer.timer.call_repeatedly(TICK_SECONDS, partial(pulse.tick))
+
+    def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Stop ticking: the consumer connects anew, or the worker ends."""
+        pulse.pause()
+        if is_stopping():
+            log.info(events.WORKER_STOPPING)
