@@ -100,9 +100,7 @@ def test_a_sweep_under_way_does_not_work_on_a_paused_policy():
     beat=st.booleans(),
 )
 def test_the_worst_comes_first_and_decides(overdue, paused, held, workers, beat):
-    progress = replace(
-        LATE, overdue=overdue, paused_since=NOW if paused else None, held={1: NOW - DAY} if held else {}
-    )
+    progress = replace(LATE, overdue=overdue, paused_since=NOW if paused else None, held={1: NOW - DAY} if held else {})
     concerns = judge(NOW, {PURGE: progress}, replace(WELL, workers=workers, beat_alive=beat))
     levels = [each.level for each in concerns]
     assert levels == sorted(levels, reverse=True)

@@ -34,9 +34,9 @@ function stopOf(stop) {
   const { numbers } = stop;
   const values = Object.fromEntries(Object.entries(numbers).map(([name, value]) =>
     [name, typeof value === "number" ? number(value) : value ?? "?"]));
-  const key = numbers.ceiling ? `gate.ceiling.${numbers.ceiling}` : `gate.${stop.gate}`;
+  const text = numbers.ceiling ? t(`gate.ceiling.${numbers.ceiling}.what`, values) : t(`gate.${stop.gate}.what`, values);
   return h("li", {}, h("strong", {}, named("gate", stop.gate)), ": ",
-    language === "en" ? stop.detail : [t(`${key}.what`, values), h("br"), h("small", {}, asWritten(stop.detail))]);
+    language === "en" ? stop.detail : [text, h("br"), h("small", {}, asWritten(stop.detail))]);
 }
 
 function approval(sweep, about) {

@@ -19,7 +19,7 @@ export function t(key, values = {}) {
   const found = catalogue[key];
   if (found === undefined) throw new Error(`no text ${key} in ${language}`);
   const text = typeof found === "string" ? found : found[plurals.select(values.n)] ?? found.other;
-  return text.replace(/\{(\w+)\}/g, (_, name) => (name === "n" ? number(values.n) : values[name]));
+  return text.replace(/\{(\w+)\}/g, (_, name) => (name === "n" ? number(values.n) : values[name] ?? "–"));
 }
 
 /** Say whether the catalogue has a text. */
