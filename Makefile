@@ -22,6 +22,9 @@ run: install ## seed 20,000 accounts, then worker and beat on embedded servers, 
 test: install ## every test, on real PostgreSQL, Redis, worker and beat
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
+browser: install ## the tests of the page in a real Chromium; fails where there is none
+	TEST_BROWSER=$${TEST_BROWSER:-chromium} $(BIN)/python -m pytest tests/web/browser --numprocesses $(PROCESSES)
+
 lint: install ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,4 +57,4 @@ upgrade: install ## lock the newest allowed versions, with hashes
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test lint format bench secrets soak upgrade clean
+.PHONY: help install run test browser lint format bench secrets soak upgrade clean

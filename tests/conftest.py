@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from browsing import LEFT_OUT, chromium
 from by_hand import ByHand
 from processes import Stack
 from sqlalchemy import Engine, make_url, text
@@ -20,6 +21,13 @@ from worker.database import connect, migrate
 from worker.settings import Settings
 
 REDIS_DATABASES = count(1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, in red, which tests this machine could not run."""
+    if chromium() is None:
+        terminalreporter.write_sep("=", red=True, bold=True)
+        terminalreporter.write_line(LEFT_OUT, red=True, bold=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

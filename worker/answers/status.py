@@ -12,6 +12,7 @@ from tasks.statements.control import select_pauses
 from tasks.transaction import transaction
 from worker.answers.instants import rfc3339
 from worker.answers.sweeps import Sweep, read_sweeps
+from worker.answers.verdict import Verdict, read_verdict
 from worker.deployment import Deployment
 
 __all__ = ["BEAT_SILENT_SECONDS", "Paused", "Status", "read_pauses", "read_status"]
@@ -63,6 +64,7 @@ class Status(TypedDict):
 
     at: str
     measured_at: str | None
+    verdict: Verdict
     policies: dict[str, PolicyStatus]
     sweeps: list[Sweep]
     paused: dict[str, Paused]
@@ -86,9 +88,12 @@ def read_status(here: Deployment, standing: Standing | None, workers: list[str] 
     now = datetime.now(UTC)
     with transaction(here.engine) as connection:
         heard = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == "beat"))
+        alive = heard is not None and (now - heard).total_seconds() < BEAT_SILENT_SECONDS
+        verdict = read_verdict(here, connection, standing, now=now, beat=(alive, heard), workers=workers)
     return {
         "at": str(rfc3339(now, here.zone)),
         "measured_at": rfc3339(standing.at, here.zone) if standing else None,
+        "verdict": verdict,
         "policies": {policy.name.value: _policy(here, policy.name, standing, now) for policy in here.policies},
         "sweeps": read_sweeps(here, unended=True),
         "paused": read_pauses(here),
@@ -99,7 +104,7 @@ def read_status(here: Deployment, standing: Standing | None, workers: list[str] 
         "files": _files(here, standing) if standing else None,
         "beat": {
             "last_tick_at": rfc3339(heard, here.zone),
-            "alive": heard is not None and (now - heard).total_seconds() < BEAT_SILENT_SECONDS,
+            "alive": alive,
         },
         "workers": workers,
     }
