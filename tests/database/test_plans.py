@@ -1,0 +1,120 @@
+"""How whatever runs by itself or answers a request finds its rows in a filled database: by an index, a few."""
+
+import asyncio
+from secrets import token_bytes
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from planning import explaining, large_tables
+from sqlalchemy import text
+from sweeping import LONG_INVALID, NOW, PURGE, a_sweep, damaging
+
+from models import PolicyName
+from worker.deployment import Deployment
+from worker.seed import Population, seed
+from worker.servers import Addresses
+from worker.settings import Settings
+from worker.web.app import create_web
+from worker.web.at_work import AtWork
+from worker.web.office import Office
+from worker.web.server import site_of
+from worker.web.sessions import Sessions
+from worker.web.tokens import Tokens
+
+ACCOUNTS = 20_000
+LARGE_ROWS = 1000
+# Of each policy's due accounts so many stay due: few among many, as on any day of a large service.
+DUE = 60
+FEW_DUE = """
+UPDATE job_seekings SET invalidated_at = now() - interval '2 years' WHERE account_id IN (
+    SELECT account_id FROM job_seekings WHERE invalidated_at < now() - interval '5 years' ORDER BY 1 OFFSET :due);
+UPDATE accounts SET withdrawn_at = now() - interval '2 days' WHERE id IN (
+    SELECT id FROM accounts WHERE withdrawn_at < now() - interval '30 days' AND state = 'withdrawn'
+     ORDER BY 1 OFFSET :due)
+"""
+# Other sweeps' lines, so that those of the sweeps here are few in the log, too.
+OTHERS = """
+INSERT INTO receipts (number, sweep_id, action, accounts, rows, acted_at, root, previous, digest)
+SELECT -n, :sweep, 'purge', 20, '{}', now(), '', '', sha256(int8send(n)) FROM generate_series(1, 2000) AS n;
+INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id, digest)
+SELECT 'purge', -n, :event, now(), now(), :sweep, 1 + n % 2000, '' FROM generate_series(1, 40000) AS n
+"""
+# An account's rows are some 45, and a batch here claims all that is due.
+ROWS_OF_A_BATCH = 45 * DUE
+# Who may look at more, and why.
+BY_THEIR_NATURE = {
+    "tasks.gates._allowances": "counts accounts until there are enough for the share not to matter",
+    "tasks.findings.Findings.judge": "walks stretches of fixed size through tables, to find rows that refer to nothing",
+    "tasks.measure.forecast": "once a day counts who falls due on each of 90 days",
+}
+
+
+@pytest.fixture
+def filled(by_hand, engine, policies):
+    """A deployment with many accounts, few of them due, and a long log."""
+    seed(engine, Population(ACCOUNTS, 1, NOW, ZoneInfo("Asia/Tokyo")), append=False, progress=lambda _: None)
+    earlier, _ = a_sweep(engine, policies, PURGE)
+    with damaging(engine) as connection:
+        connection.execute(text("UPDATE sweeps SET status = 'done', ended_at = now()"))
+        for statement in (FEW_DUE + ";" + OTHERS).split(";"):
+            connection.execute(text(statement), {"due": DUE, "sweep": earlier, "event": LONG_INVALID})
+        connection.execute(text("ANALYZE"))
+    return by_hand()
+
+
+@pytest.fixture
+def web(filled, database_url, broker_url):
+    """The web application in this process, asking the same engine."""
+    here = Deployment(Settings(), Addresses(database_url, broker_url), filled.runtime.engine)
+    tokens, sessions = Tokens(None, None), Sessions(token_bytes(32), secure=False)
+    return create_web(Office(here, filled.app, site_of(here), tokens, sessions, AtWork(filled.app)))
+
+
+async def get_all(web, **numbers):
+    """Get every path that the application describes; returns the answers by path."""
+    way = httpx.ASGITransport(web)
+    async with httpx.AsyncClient(transport=way, base_url="http://127.0.0.1:8000", timeout=60) as browser:
+        await browser.get("/api/v1/session")
+        described = (await browser.get("/openapi.json")).json()["paths"]
+        paths = [path for path, how in described.items() if "get" in how]
+        return {path: await browser.get(path.format(**numbers)) for path in paths}
+
+
+def no_more_than_needed(plans, engine, *, rows):
+    """Fail where a large table was read from end to end, or more rows of one than expected."""
+    large = large_tables(engine, LARGE_ROWS)
+    assert {"accounts", "job_seekings", "messages", "transitions", "actions", "receipts"} <= large
+    assert plans.scans
+    assert {(table, by) for table, by in plans.whole(large) if by not in BY_THEIR_NATURE} == set()
+    assert {by: most for by, most in plans.most_rows(large).items() if most > rows and by not in BY_THEIR_NATURE} == {}
+
+
+@pytest.mark.parametrize("name", list(PolicyName))
+def test_a_sweep_looks_at_the_rows_of_its_accounts_alone(filled, engine, name):
+    sweep = filled.request(name)
+    with explaining(filled.runtime.engine) as plans:
+        row = filled.carry_out(sweep)
+    assert (row.status, 0 < row.accounts <= DUE) == ("done", True)
+    assert any(by == "tasks.batch.run_batch" for by in plans.most_rows({"accounts"}))
+    no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
+
+
+def test_what_happens_each_minute_looks_at_what_is_due_alone(filled, engine):
+    with explaining(filled.runtime.engine) as plans:
+        for task in ("dispatch", "recover", "measure"):
+            filled.do(task)
+    assert any(by == "tasks.standing.lateness" for by in plans.most_rows({"accounts"}))
+    no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
+
+
+def test_no_request_reads_a_large_table(filled, web, engine):
+    sweep = filled.request("counter_only")
+    filled.carry_out(sweep)
+    filled.do("measure")
+    (account,) = filled.rows("SELECT account_id FROM actions ORDER BY id DESC LIMIT 1")
+    with explaining(filled.runtime.engine) as plans:
+        answers = asyncio.run(get_all(web, sweep_id=sweep, account_id=account.account_id, policy="counter_only"))
+    assert {path for path, answer in answers.items() if answer.status_code != 200} <= {"/readyz"}
+    assert {"/metrics", "/api/v1/accounts/{account_id}", "/api/v1/log/actions"} <= answers.keys()
+    no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
