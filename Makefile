@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 ACCOUNTS ?= 20000
-PROCESSES ?= 3
+PROCESSES ?= 4
 BIN := .venv/bin
 INSTALLED := .venv/installed
 

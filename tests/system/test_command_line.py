@@ -182,20 +182,6 @@ def test_every_reading_command_speaks_json_and_plain_text(stack, arguments):
     assert "\x1b" not in people.out
 
 
-def test_every_command_has_an_example_in_its_help(stack):
-    names = ["up", "migrate", "seed", "plan", "run", "explain", "status", "sweeps", "log list", "forecast", "doctor"]
-    names += ["serve", "token new", "approve", "reject", "pause", "resume", "quarantine list", "quarantine retry"]
-    names += [f"log {name}" for name in ("verify", "certificate", "check", "export", "replay")]
-    names += [f"hold {name}" for name in ("place", "release", "list")]
-    names += [f"files {name}" for name in ("list", "retry", "settle")]
-    names += [
-        f"account {name}"
-        for name in ("withdraw", "reactivate", "login", "recover", "register", "invalidate", "revalidate")
-    ]
-    for name in names:
-        assert f"Example: retention {name}" in stack.retention(*name.split(), "--help", check=True).out
-
-
 def test_a_run_by_hand_is_carried_out_and_recorded_and_every_account_explained(stack, engine):
     now = datetime.now(UTC)
     with engine.begin() as connection:
