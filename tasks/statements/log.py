@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Text,
+    any_,
     bindparam,
     cast,
     extract,
@@ -183,8 +184,10 @@ def select_actions(
     if account_id is not None:
         rows = rows.where(Action.account_id == account_id)
     if sweep_id is not None:
-        receipts = select(Receipt.id).where(Receipt.sweep_id == sweep_id)
-        rows = rows.where(Action.receipt_id.in_(receipts))
+        # As an array, which the index is searched with: by a join, PostgreSQL would rather walk back through the whole
+        # log until it has met enough of a large sweep, however old.
+        receipts = select(Receipt.id).where(Receipt.sweep_id == sweep_id).scalar_subquery()
+        rows = rows.where(Action.receipt_id == any_(func.array(receipts, type_=ARRAY(BigInteger))))
     if before is not None:
         rows = rows.where(Action.id < before)
     return rows

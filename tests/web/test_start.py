@@ -6,6 +6,8 @@ import stat
 
 import pytest
 
+from worker.web.server import listen
+from worker.web.site import Site
 from worker.web.tokens import digest_of
 
 SERVE = ("serve",)
@@ -31,6 +33,13 @@ def test_where_others_reach_it_it_serves_with_tokens(serve):
     assert server.ask("/api/v1/status").status_code == 200
     assert server.ask("/api/v1/status", None).status_code == 401
     assert server.ask("/api/v1/session", None).status_code == 401
+
+
+def test_no_answer_waits_for_the_acknowledgement_of_its_beginning():
+    with listen(Site("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()[:2]):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_tokens_are_taken_from_the_environment_too(serve, stack):

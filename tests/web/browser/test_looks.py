@@ -1,4 +1,4 @@
-"""The page on a phone and on a desk, light and dark: nothing runs over the edge, nothing is hard to use or to read."""
+"""The page on a phone, a tablet and a desk, light and dark: nothing runs over the edge, all is easy to use and read."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,7 +11,7 @@ OVERFLOW = """
 """
 
 
-@pytest.fixture(params=[360, 1280])
+@pytest.fixture(params=[360, 820, 1280])
 def width(request):
     return request.param
 
