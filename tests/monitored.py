@@ -1,4 +1,4 @@
-"""The rules and the dashboard as those read them who watch the worker, and their programs where the machine has them."""
+"""Rules and dashboard as those read them who watch the worker; their programs, where the machine has them."""
 
 import os
 import shutil
