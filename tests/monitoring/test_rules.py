@@ -73,7 +73,8 @@ def test_the_manual_has_a_paragraph_for_each_alert_and_for_no_other():
     assert sorted(explained) == sorted(alerts())
     for paragraph in re.split(r"^### ", OPERATIONS.read_text(), flags=re.MULTILINE)[1:]:
         name = paragraph.split(maxsplit=1)[0]
-        assert "`retention " in paragraph or "```sh" in paragraph, f"{name} names no command"
+        assert all(f"**{part}:**" in paragraph for part in ("Means", "Look", "Do")), name
+        assert re.search(r"`retention\s|```sh", paragraph), f"{name} names no command"
 
 
 def test_no_two_rules_have_one_name():
