@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,19 @@ from deploying import CHECKOUT
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Serving
 
-__all__ = ["ALERTS", "LEFT_OUT", "RULES", "alerts", "program", "records", "selected", "staged", "told"]
+__all__ = [
+    "ALERTS",
+    "LEFT_OUT",
+    "RULES",
+    "alerts",
+    "is_told",
+    "program",
+    "records",
+    "selected",
+    "staged",
+    "told",
+    "underlying",
+]
 
 RULES = CHECKOUT / "deploy" / "prometheus" / "rules"
 ALERTS = CHECKOUT / "tests" / "monitoring" / "alerts"
@@ -62,6 +75,21 @@ def selected(expression: str) -> list[tuple[str, dict[str, str]]]:
 
     promql_parser.walk(promql_parser.parse(expression), visit)
     return found
+
+
+def underlying(expression: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield every series that an expression rests on, with the labels it has to have; records are followed."""
+    rest = records()
+    for name, labels in selected(expression):
+        if name in rest:
+            yield from ((below, labels | own) for below, own in underlying(rest[name]))
+        else:
+            yield name, labels
+
+
+def is_told(figures: dict[str, list[dict[str, str]]], name: str, labels: dict[str, str]) -> bool:
+    """Say whether the server has a sample with these labels and values; `up` is Prometheus' own."""
+    return name == "up" or any(labels.items() <= sample.items() for sample in figures.get(name, ()))
 
 
 def told(server: Serving) -> dict[str, list[dict[str, str]]]:

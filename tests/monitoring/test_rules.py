@@ -5,28 +5,13 @@ import re
 import pytest
 import yaml
 from deploying import CHECKOUT, compose_text
-from monitored import ALERTS, RULES, alerts, records, selected, staged
+from monitored import ALERTS, RULES, alerts, is_told, records, selected, staged, underlying
 
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 # What an alert may do to whom it wakes: at night, or on the next working day.
 SEVERITIES = {"critical", "warning"}
 NEW = "new_installation"
 STAGED = sorted(ALERTS.glob("*.yml"))
-
-
-def underlying(expression):
-    """Every series that an expression rests on, with the labels that have to have a value; records are followed."""
-    rest = records()
-    for name, labels in selected(expression):
-        if name in rest:
-            yield from ((below, labels | own) for below, own in underlying(rest[name]))
-        else:
-            yield name, labels
-
-
-def is_told(figures, name, labels):
-    """Whether the server has a sample with these labels and values; `up` is Prometheus' own."""
-    return name == "up" or any(labels.items() <= sample.items() for sample in figures.get(name, ()))
 
 
 def test_every_rule_asks_only_for_what_the_server_tells(figures):

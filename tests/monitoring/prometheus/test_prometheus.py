@@ -1,10 +1,14 @@
 """A real Prometheus on a real server: it scrapes it, every rule works, alerts fire and end with their cause."""
 
+import json
+
+from deploying import CHECKOUT
 from monitored import alerts, records
 from processes import until
 from sqlalchemy import text
 from staging import set_stage
 
+DASHBOARD = CHECKOUT / "deploy" / "grafana" / "dashboards" / "retention.json"
 HELD = """
 INSERT INTO sweeps (policy, as_of, cutoff, actor, reason, status, held_at, held_for)
 VALUES ('purge', now(), now(), 'beat', 'cron', 'held', now() - interval '1 hour', '[]') RETURNING id
@@ -42,6 +46,16 @@ def test_accounts_in_quarantine_are_told_until_they_are_tried_again(watch, serve
     assert server.act("/api/v1/quarantine/retry").status_code == 200
     hand.do("measure")
     until(lambda: "RetentionQuarantine" not in watching.firing(), "the alert has ended")
+
+
+def test_every_panel_of_the_dashboard_is_answered(watch, serve, engine, by_hand):
+    set_stage(engine, by_hand())
+    watching = watch(serve().url)
+    until(lambda: watching.value("retention:quarantined_accounts:max"), "figures are recorded")
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for asked in panel.get("targets", ()):
+            found = watching.ask("query", query=asked["expr"])["result"]
+            assert found or "increase" in asked["expr"] or "ALERTS" in asked["expr"] or "batch" in asked["expr"]
 
 
 def test_a_server_that_is_gone_is_told(watch, serve):
