@@ -64,9 +64,14 @@ class Watching:
             if each["state"] == "firing"
         }
 
+    def found(self, expression: str) -> list[dict[str, Any]]:
+        """Return every series that an expression has a value of now."""
+        series: list[dict[str, Any]] = self.ask("query", query=expression)["result"]
+        return series
+
     def value(self, expression: str) -> float | None:
         """Return the one value that an expression has; None where it has none."""
-        found = self.ask("query", query=expression)["result"]
+        found = self.found(expression)
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None
 
