@@ -77,7 +77,10 @@ def _named(error: DBAPIError) -> RetentionError:
         return Unavailable(f"the database did not answer or asked to try again{code}; nothing was changed")
     if state == "42501":
         denied = getattr(diagnosis, "message_primary", None)  # names tables and roles, and never a value
-        return InvalidConfiguration(f"the database refused a right ({denied}); see `retention doctor`")
+        return InvalidConfiguration(
+            f"the database refused a right ({denied}): `retention doctor` says what this role lacks; "
+            "`migrate` and `seed` are the owner's"
+        )
     objects = [
         f"{kind} {name}"
         for kind in ("table", "column", "constraint")

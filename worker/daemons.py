@@ -1,7 +1,9 @@
 """Worker and beat as Celery has them, and what ours do besides: JSON lines from the first, ticks, a known end."""
 
+import grp
 import os
 import sys
+import warnings
 from functools import partial
 from mmap import mmap
 from typing import Any
@@ -11,6 +13,7 @@ import celery.apps.worker
 import celery.beat
 import structlog
 from celery import bootsteps
+from celery.exceptions import SecurityWarning
 
 from models.errors import RetentionError
 from tasks import events
@@ -45,12 +48,22 @@ def _speak() -> None:
         sys.stdout = sys.__stdout__ = open(os.devnull, "w", encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115, PTH123
 
 
+def _group_has_name() -> bool:
+    try:
+        return bool(grp.getgrgid(os.getegid()))
+    except KeyError:
+        return False
+
+
 class Worker(celery.apps.worker.Worker):
     """A worker that logs nothing but lines of ours."""
 
     def on_before_init(self, quiet: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002 - Celery's signature
         """Set the log up before Celery says anything."""
         _speak()
+        if os.geteuid() != 0 and not _group_has_name():
+            # Celery takes a number without a name, as containers run by, for root's.
+            warnings.simplefilter("ignore", SecurityWarning)
         super().on_before_init(quiet=quiet, **options)
 
 

@@ -15,7 +15,7 @@ STALE = timedelta(minutes=5)
 SILENT = timedelta(minutes=10)
 # Who falls due as a day begins waits for its tick, a day at most; more means that a tick was missed.
 MISSED = timedelta(days=2)
-# The whole log is to be verified once a week.
+# The whole log is to be verified once a week, from its first action on.
 UNVERIFIED = timedelta(days=8)
 
 
@@ -97,6 +97,7 @@ class Machinery:
 
     Attributes:
         workers: how many answer; None where the broker does not.
+        log_began_at: when the log's first action was done; None while it is empty, and nothing is to be verified.
         counts: accounts and files by matter, of anomalies, quarantine and files.
     """
 
@@ -105,14 +106,16 @@ class Machinery:
     workers: int | None
     measured_at: datetime | None
     verified_at: datetime | None
+    log_began_at: datetime | None = None
     counts: Mapping[Matter, int] = field(default_factory=dict)
 
 
 def judge(now: datetime, policies: Mapping[PolicyName, Progress], machinery: Machinery) -> list[Concern]:
-    """Return what a person should know, the worst first; empty where all is as it should be."""
-    found = [*_machinery(now, machinery)]
+    """Return what a person should know, the worst first, of equals what waits for a person's decision; else empty."""
+    found: list[Concern] = []
     for name, progress in policies.items():
         found += _policy(now, name, progress, machinery.measured_at)
+    found += _machinery(now, machinery)
     return sorted(found, key=lambda each: -each.level)
 
 
@@ -130,7 +133,8 @@ def _machinery(now: datetime, machinery: Machinery) -> Iterable[Concern]:
         yield Concern(Matter.NO_WORKER, Level.STOPPED)
     if machinery.measured_at is None or now - machinery.measured_at > STALE:
         yield Concern(Matter.NOT_MEASURED, Level.LOOK, since=machinery.measured_at)
-    if machinery.verified_at is None or now - machinery.verified_at > UNVERIFIED:
+    trusted_at = machinery.verified_at or machinery.log_began_at
+    if trusted_at is not None and now - trusted_at > UNVERIFIED:
         yield Concern(Matter.UNVERIFIED, Level.LOOK, since=machinery.verified_at)
     for matter, number in machinery.counts.items():
         if number:

@@ -28,7 +28,17 @@ from models import Action, ChainHead, PolicyName, Receipt
 from models.proof import ACTION_FORM
 from tasks.statements.figures import add_to_day, add_to_durations
 
-__all__ = ["ACTED_AT", "counted", "extend_chain", "ids_of", "logged", "select_actions", "select_head", "select_ids"]
+__all__ = [
+    "ACTED_AT",
+    "counted",
+    "extend_chain",
+    "ids_of",
+    "logged",
+    "select_actions",
+    "select_head",
+    "select_ids",
+    "select_log_beginning",
+]
 
 INSTANTS_OF_ACTION = {"event_at", "due_at", "acted_at"}
 INSTANTS = ARRAY(DateTime(timezone=True))
@@ -122,6 +132,11 @@ def extend_chain(body: bytes, *, accounts: int, action: PolicyName, day: date) -
 def select_head() -> Select[int, int, bytes]:
     """Select the end of the chain: one row (number, actions, digest)."""
     return select(ChainHead.number, ChainHead.actions, ChainHead.digest)
+
+
+def select_log_beginning() -> Select[datetime]:
+    """Select when the log's first actions were done: one row (acted_at), or none while the log is empty."""
+    return select(Receipt.acted_at).where(Receipt.number == 1)
 
 
 def counted(changed: Mapping[str, CTE]) -> ColumnElement[dict[str, int]]:

@@ -186,9 +186,9 @@ def count_batch(sweep_id: int, accounts: int) -> ReturningUpdate[int]:
     )
 
 
-def select_open(*, idle: timedelta) -> Select[int, str]:
-    """Select sweeps that have not ended and were last heard of more than `idle` ago: rows (id, status)."""
-    quiet = Sweep.heard_at < func.now() - idle
+def select_open(*, running: timedelta, others: timedelta) -> Select[int, str]:
+    """Select unended sweeps last heard of longer ago than their status allows: rows (id, status)."""
+    quiet = Sweep.heard_at < func.now() - case((Sweep.status == SweepStatus.RUNNING, running), else_=others)
     return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), quiet).order_by(Sweep.id)
 
 

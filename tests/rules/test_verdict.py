@@ -36,7 +36,7 @@ def test_nothing_is_said_where_all_is_as_it_should_be():
         ({"workers": 0}, Matter.NO_WORKER, Level.STOPPED),
         ({"measured_at": None}, Matter.NOT_MEASURED, Level.LOOK),
         ({"measured_at": NOW - 6 * MINUTE}, Matter.NOT_MEASURED, Level.LOOK),
-        ({"verified_at": None}, Matter.UNVERIFIED, Level.LOOK),
+        ({"verified_at": None, "log_began_at": NOW - 9 * DAY}, Matter.UNVERIFIED, Level.LOOK),
         ({"verified_at": NOW - 9 * DAY}, Matter.UNVERIFIED, Level.LOOK),
         ({"counts": {Matter.ANOMALIES: 1}}, Matter.ANOMALIES, Level.LOOK),
         ({"counts": {Matter.QUARANTINE: 1}}, Matter.QUARANTINE, Level.LOOK),
@@ -44,6 +44,17 @@ def test_nothing_is_said_where_all_is_as_it_should_be():
 )
 def test_each_part_of_the_machinery_is_judged_alone(change, matter, level):
     assert found(machinery=replace(WELL, **change)) == {(matter, level)}
+
+
+@pytest.mark.parametrize("began", [None, NOW - 7 * DAY])
+def test_a_log_that_began_this_week_has_not_to_be_verified_yet(began):
+    assert found(machinery=replace(WELL, verified_at=None, log_began_at=began)) == set()
+
+
+def test_of_equals_what_waits_for_a_decision_comes_first():
+    held = replace(IDLE, held={3: NOW - DAY})
+    concerns = judge(NOW, {PURGE: held}, replace(WELL, counts={Matter.ANOMALIES: 1}))
+    assert [each.matter for each in concerns] == [Matter.HELD, Matter.ANOMALIES]
 
 
 def test_what_counts_nothing_is_no_concern():

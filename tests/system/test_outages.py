@@ -56,7 +56,7 @@ def actions(engine):
 
 
 @pytest.mark.parametrize("outage", [redis_restarted, redis_emptied, postgresql_restarted])
-def test_after_an_outage_in_mid_sweep_worker_and_beat_go_on_by_themselves_to_the_same_end(own, outage):
+def test_after_an_outage_in_mid_sweep_worker_and_beat_go_on_by_themselves_to_the_same_end(own, outage, capsys):
     stack, servers, engine = own
     stack.retention("seed", "--accounts", "6000", check=True)
     remember(engine)
@@ -64,8 +64,11 @@ def test_after_an_outage_in_mid_sweep_worker_and_beat_go_on_by_themselves_to_the
     stack.retention("run", "all", "--actor", "test", "--reason", "test", check=True)
     before = until(lambda: actions(engine), "the sweep has begun")
     outage(servers)
+    over = time.monotonic()
     until(lambda: (actions(engine) or 0) > before, "the worker acts again", 2 * MINUTE)
     until(lambda: _all_done(stack), "all sweeps are done", 4 * MINUTE)
+    with capsys.disabled():
+        print(f"\n{outage.__name__}: all is done {time.monotonic() - over:.0f} s after it was over")
     assert [process.poll() for process in processes] == [None, None]
     as_of = stack.retention("sweeps", "--json", check=True).json["sweeps"][0]["as_of"]
     assert findings(engine, as_of) == {}

@@ -87,6 +87,22 @@ def test_a_chart_of_nothing_or_of_millions_is_drawn_too(days):
     assert [float(each.get("height")) >= 0 for each in ET.fromstring(drawing).iter(f"{SVG}rect")]
 
 
+@pytest.mark.parametrize(
+    ("most", "marks"),
+    [
+        (0, ["0", "1"]),
+        (1, ["0", "1"]),
+        (3, ["0", "1", "2", "3"]),
+        (5, ["0", "2", "4", "6"]),
+        (41_800, ["0", "20,000", "40,000", "60,000"]),
+    ],
+)
+def test_the_axis_of_a_chart_has_whole_round_numbers_of_accounts(most, marks):
+    drawing = ET.fromstring(draw([("2026-11-01", most)], Language.EN, 400))
+    (axis,) = [each for each in drawing.iter(f"{SVG}g") if each.get("class", "").startswith("axis y")]
+    assert [each.text for each in axis.iter(f"{SVG}text")] == marks
+
+
 def test_charts_show_what_the_api_tells(server, by_hand, engine):
     hand = by_hand()
     with engine.begin() as connection:

@@ -11,6 +11,7 @@ from models import Heartbeat, PolicyName, SweepStatus
 from tasks.rules.verdict import Concern, Machinery, Matter, Progress, judge, worst
 from tasks.standing import Standing
 from tasks.statements.control import select_pauses
+from tasks.statements.log import select_log_beginning
 from tasks.statements.sweeps import select_sweeps
 from tasks.verify import SOURCE
 from worker.answers.instants import rfc3339
@@ -51,12 +52,14 @@ def read_verdict(
 ) -> Verdict:
     """Return whether everything is on time; `beat` is whether it is alive, and when it was heard."""
     verified_at = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == SOURCE))
+    log_began_at = connection.scalar(select_log_beginning())
     machinery = Machinery(
         beat_alive=beat[0],
         beat_heard_at=beat[1],
         workers=None if workers is None else len(workers),
         measured_at=standing.at if standing else None,
         verified_at=verified_at,
+        log_began_at=log_began_at,
         counts=_counts(standing) if standing else {},
     )
     found = judge(now, _progress(here, connection, standing), machinery)

@@ -1,7 +1,8 @@
 """Bars by label, drawn as SVG that holds neither style nor script: the page's own style sheet colours them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
@@ -16,11 +17,13 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_
 HEIGHT = 150
 # What a date below the axis needs, in pixels.
 LABEL_WIDTH = 74
+MOST_MARKS = 4
 
 
 def draw_bars(labels: Sequence[str], values: Sequence[int], *, width: int) -> str:
     """Return an SVG document with a bar for each value, titled with its label; `width` is in pixels, as it is shown."""
     step = max(1, -(-len(labels) * LABEL_WIDTH // width))
+    marks = _marks(max(values, default=0))
     chart = pygal.Bar(
         width=width,
         height=HEIGHT,
@@ -35,11 +38,10 @@ def draw_bars(labels: Sequence[str], values: Sequence[int], *, width: int) -> st
         show_minor_x_labels=False,
         x_labels=labels,
         x_labels_major=labels[::step],
-        range=(0, max(values, default=0) or 1),
-        max_scale=4,
-        min_scale=1,
+        range=(0, marks[-1]),
+        y_labels=marks,
         truncate_label=-1,
-        formatter=_whole,
+        value_formatter=_whole,
     )
     chart.add(None, values)
     chart.add_xml_filter(_bare)
@@ -47,8 +49,18 @@ def draw_bars(labels: Sequence[str], values: Sequence[int], *, width: int) -> st
     return drawn
 
 
+def _marks(most: int) -> list[int]:
+    """Return round numbers from 0 to `most` or just above it: there are no parts of accounts."""
+    step = next(step for step in _round_steps() if step * MOST_MARKS >= most)
+    return list(range(0, max(most, 1) + step, step))
+
+
+def _round_steps() -> Iterator[int]:
+    return (factor * 10**power for power in count() for factor in (1, 2, 5))
+
+
 def _whole(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else ""
+    return f"{value:,.0f}"
 
 
 def _bare(root: Element) -> Element:

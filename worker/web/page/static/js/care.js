@@ -7,7 +7,7 @@ import { number, t } from "./texts.js";
 
 /** Show holds, with a way to release them. */
 export function showHolds({ holds }) {
-  const columns = [["account", t("account")], ["reason", t("sweep.reason")], ["by", t("hold.by")],
+  const columns = [["account", t("account")], ["reason", t("sweep.reason"), "words"], ["by", t("hold.by"), "words"],
     ["at", t("hold.at")], ["acts", t("acts"), "row-acts"]];
   const rows = holds.map((each) => ({
     key: each.id,

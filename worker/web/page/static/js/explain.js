@@ -55,9 +55,10 @@ function card(found) {
         && [t("anomalies.heading"), found.anomalies.map((kind) => named("anomaly", kind)).join(", ")],
     ].filter(Boolean)),
     POLICIES.map((policy) => outcome(policy, found)),
-    found.holds.map((hold) => h("p", { class: "note look" },
-      t("explain.held", { by: hold.placed_by }), " ", when(hold.placed_at), h("br"), hold.reason, " ",
-      button("release", "approver", t("account.number", { account: found.account_id }), { hold: hold.id }, "small"))),
+    found.holds.map((hold) => h("div", { class: "note look", "data-key": hold.id },
+      h("p", {}, t("explain.held", { by: hold.placed_by }), " ", when(hold.placed_at), h("br"), hold.reason),
+      h("p", { class: "acts" },
+        button("release", "approver", t("account.number", { account: found.account_id }), { hold: hold.id }, "small")))),
     found.state !== "gone" && h("p", { class: "acts" },
       button("place", "operator", t("account.number", { account: found.account_id }), { account: found.account_id })),
     found.history.length > 0 && h("details", {}, h("summary", {}, t("explain.history")), historyOf(found.history)),
@@ -96,7 +97,7 @@ function reason(text) {
 
 function historyOf(history) {
   const columns = [["at", t("decision.at")], ["kind", t("decision.kind")], ["to", t("explain.to_state")],
-    ["actor", t("sweep.actor")]];
+    ["actor", t("sweep.actor"), "words"]];
   return table(t("explain.history"), columns, history.map((each, index) => ({
     key: index,
     cells: { at: when(each.at), kind: named("transition", each.kind), to: named("state", each.to_state), actor: each.actor },

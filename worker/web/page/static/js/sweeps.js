@@ -9,7 +9,7 @@ import { number, t } from "./texts.js";
 export function showSweeps({ sweeps }) {
   const columns = [["id", t("sweep.id")], ["policy", t("sweep.policy")], ["status", t("sweep.status")],
     ["accounts", t("sweep.accounts"), "number"], ["began", t("sweep.began")], ["ended", t("sweep.ended")],
-    ["actor", t("sweep.actor")], ["reason", t("sweep.reason")]];
+    ["actor", t("sweep.actor"), "words"], ["reason", t("sweep.reason"), "words"]];
   const rows = sweeps.map((each) => ({
     key: each.id,
     cells: {
@@ -30,7 +30,7 @@ export function showSweeps({ sweeps }) {
 /** Show what was decided last. */
 export function showDecisions({ decisions }) {
   const columns = [["at", t("decision.at")], ["kind", t("decision.kind")], ["about", t("decision.about")],
-    ["actor", t("sweep.actor")], ["reason", t("sweep.reason")]];
+    ["actor", t("sweep.actor"), "words"], ["reason", t("sweep.reason"), "words"]];
   const rows = decisions.map((each) => ({
     key: each.id,
     cells: {

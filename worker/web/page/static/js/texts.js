@@ -2,7 +2,7 @@
 
 const root = document.documentElement;
 export const language = root.lang;
-const zone = root.dataset.zone;
+export const zone = root.dataset.zone;
 const locale = language === "en" ? "en-GB" : language;
 
 const catalogue = await (await fetch(`/static/texts/${language}.json`)).json();
@@ -10,6 +10,7 @@ const plurals = new Intl.PluralRules(locale);
 const numbers = new Intl.NumberFormat(locale);
 const rates = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
 const instants = new Intl.DateTimeFormat(locale, { timeZone: zone, dateStyle: "medium", timeStyle: "short" });
+const moments = new Intl.DateTimeFormat(locale, { timeZone: zone, dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(locale, { timeZone: zone, timeStyle: "medium" });
 const days = new Intl.DateTimeFormat(locale, { timeZone: "UTC", dateStyle: "medium" });
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -28,6 +29,7 @@ export const has = (key) => key in catalogue;
 export const number = (value) => (value === null || value === undefined ? "–" : numbers.format(value));
 export const rate = (value) => rates.format(value);
 export const instant = (at) => instants.format(new Date(at));
+export const moment = (at) => moments.format(new Date(at));
 export const timeOfDay = (at) => clock.format(new Date(at));
 export const day = (date) => days.format(new Date(`${date}T00:00:00Z`));
 

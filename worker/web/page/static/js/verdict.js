@@ -2,13 +2,13 @@
 
 import { byId, h, show } from "./dom.js";
 import { policyName } from "./say.js";
-import { duration, has, instant, secondsBetween, t, timeOfDay } from "./texts.js";
+import { duration, has, instant, moment, secondsBetween, t, timeOfDay, zone } from "./texts.js";
 
 const WHERE = {
   held: "decide", paused: "policies", failed: "sweeps", overdue: "policies", silent_sweep: "policies",
   catching_up: "policies", anomalies: "anomalies", quarantine: "quarantine", files_overdue: "files",
   files_refused: "files", beat_silent: "machinery", broker_away: "machinery", no_worker: "machinery",
-  not_measured: "machinery", unverified: "machinery",
+  not_measured: "machinery", unverified: "chain",
 };
 const SIGNS = { fine: "✓", look: "!", stopped: "■", late: "✕" };
 
@@ -24,7 +24,7 @@ export function showVerdict(status) {
   show(byId("concerns"), items);
   const counted = status.measured_at === null ? t("verdict.uncounted")
     : t("verdict.counted", { time: timeOfDay(status.measured_at) });
-  show(byId("counted"), `${t("verdict.read", { time: timeOfDay(status.at) })} ${counted}`);
+  show(byId("counted"), `${t("verdict.read", { time: moment(status.at), zone })} ${counted}`);
 }
 
 function sentence({ matter, policy, sweep_id: sweep, number: n, since }, now) {
