@@ -9,7 +9,7 @@ from deploying import CHECKOUT
 
 from worker.cli import cli
 
-MANUALS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+MANUALS = [*sorted(CHECKOUT.glob("README*.md")), *sorted((CHECKOUT / "docs").glob("*.md"))]
 # In a block of code, after a prompt or a host's prefix; in a sentence, between backquotes, where a line may end within.
 IN_BLOCKS = re.compile(r"^(?:\$ )?(?:docker compose exec worker )?retention ([a-z](?:\\\n|[^\n])*)", re.MULTILINE)
 IN_SENTENCES = re.compile(r"`retention\s+([a-z][^`]*)`")
