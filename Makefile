@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,15 @@ test: install ## every test, on real PostgreSQL, Redis, worker and beat
 
 browser: install ## the tests of the page in a real Chromium; fails where there is none
 	TEST_BROWSER=$${TEST_BROWSER:-chromium} $(BIN)/python -m pytest tests/web/browser --numprocesses $(PROCESSES)
+
+prometheus: ## fetch Debian's Prometheus into var/, for the tests of the alerts; needs no root
+	@tests/monitoring/fetch-prometheus.sh
+
+monitoring: install prometheus ## the tests of alerts and dashboard with a real Prometheus; fails where there is none
+	$(BIN)/python -m pytest tests/monitoring --numprocesses $(PROCESSES)
+
+dashboards: install ## write Grafana's dashboard anew, from deploy/grafana/dashboard.py
+	$(BIN)/python deploy/grafana/dashboard.py
 
 lint: install ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -57,4 +66,4 @@ upgrade: install ## lock the newest allowed versions, with hashes
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test browser lint format bench secrets soak upgrade clean
+.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets soak upgrade clean

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import browsing
+import monitored
 import pytest
 import redis
-from browsing import LEFT_OUT, chromium
 from by_hand import ByHand
 from processes import Stack
 from sqlalchemy import Engine, make_url, text
@@ -25,9 +26,10 @@ REDIS_DATABASES = count(1)
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say last, in red, which tests this machine could not run."""
-    if chromium() is None:
+    left_out = {browsing.LEFT_OUT: browsing.chromium(), monitored.LEFT_OUT: monitored.program("promtool")}
+    for says in (says for says, found in left_out.items() if found is None):
         terminalreporter.write_sep("=", red=True, bold=True)
-        terminalreporter.write_line(LEFT_OUT, red=True, bold=True)
+        terminalreporter.write_line(says, red=True, bold=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

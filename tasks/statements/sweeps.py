@@ -43,6 +43,7 @@ __all__ = [
     "select_held_since",
     "select_open",
     "select_rows",
+    "select_silent_since",
     "select_sweeps",
     "start_sweep",
 ]
@@ -205,9 +206,10 @@ def select_sweeps(
     return rows if limit is None else rows.limit(limit)
 
 
-def count_ended() -> Select[str, str, int]:
-    """Count sweeps that have ended: rows (policy, status, sweeps)."""
-    ended = select(Sweep.policy, Sweep.status, func.count()).where(Sweep.ended_at.is_not(None))
+def count_ended() -> Select[str, str, int, datetime | None]:
+    """Count sweeps that have ended: rows (policy, status, sweeps, when the last of them ended)."""
+    ended = select(Sweep.policy, Sweep.status, func.count(), func.max(Sweep.ended_at))
+    ended = ended.where(Sweep.ended_at.is_not(None))
     return ended.group_by(Sweep.policy, Sweep.status)
 
 
@@ -215,6 +217,12 @@ def select_held_since() -> Select[str, datetime | None]:
     """Select since when a gate keeps a policy's sweeps: rows (policy, the earliest instant), of held sweeps only."""
     held = select(Sweep.policy, func.min(Sweep.held_at)).where(Sweep.ended_at.is_(None), Sweep.held_at.is_not(None))
     return held.group_by(Sweep.policy)
+
+
+def select_silent_since() -> Select[str, datetime]:
+    """Select since when a policy's sweep should go on: rows (policy, the earliest last sign), of none that is held."""
+    going = select(Sweep.policy, func.min(Sweep.heard_at)).where(Sweep.ended_at.is_(None), Sweep.held_at.is_(None))
+    return going.group_by(Sweep.policy)
 
 
 def select_heartbeats() -> Select[str, datetime]:

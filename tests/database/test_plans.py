@@ -1,26 +1,14 @@
-"""How whatever runs by itself or answers a request finds its rows in a filled database: by an index, a few."""
+"""How whatever runs by itself finds its rows in a filled database: by an index, no more than it needs."""
 
-import asyncio
-from secrets import token_bytes
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 from planning import explaining, large_tables
 from sqlalchemy import text
 from sweeping import LONG_INVALID, NOW, PURGE, a_sweep, damaging
 
 from models import PolicyName
-from worker.deployment import Deployment
 from worker.seed import Population, seed
-from worker.servers import Addresses
-from worker.settings import Settings
-from worker.web.app import create_web
-from worker.web.at_work import AtWork
-from worker.web.office import Office
-from worker.web.server import site_of
-from worker.web.sessions import Sessions
-from worker.web.tokens import Tokens
 
 ACCOUNTS = 20_000
 LARGE_ROWS = 1000
@@ -63,24 +51,6 @@ def filled(by_hand, engine, policies):
     return by_hand()
 
 
-@pytest.fixture
-def web(filled, database_url, broker_url):
-    """The web application in this process, asking the same engine."""
-    here = Deployment(Settings(), Addresses(database_url, broker_url), filled.runtime.engine)
-    tokens, sessions = Tokens(None, None), Sessions(token_bytes(32), secure=False)
-    return create_web(Office(here, filled.app, site_of(here), tokens, sessions, AtWork(filled.app)))
-
-
-async def get_all(web, **numbers):
-    """Get every path that the application describes; returns the answers by path."""
-    way = httpx.ASGITransport(web)
-    async with httpx.AsyncClient(transport=way, base_url="http://127.0.0.1:8000", timeout=60) as browser:
-        await browser.get("/api/v1/session")
-        described = (await browser.get("/openapi.json")).json()["paths"]
-        paths = [path for path, how in described.items() if "get" in how]
-        return {path: await browser.get(path.format(**numbers)) for path in paths}
-
-
 def no_more_than_needed(plans, engine, *, rows):
     """Fail where a large table was read from end to end, or more rows of one than expected."""
     large = large_tables(engine, LARGE_ROWS)
@@ -105,16 +75,4 @@ def test_what_happens_each_minute_looks_at_what_is_due_alone(filled, engine):
         for task in ("dispatch", "recover", "measure"):
             filled.do(task)
     assert any(by == "tasks.standing.lateness" for by in plans.most_rows({"accounts"}))
-    no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
-
-
-def test_no_request_reads_a_large_table(filled, web, engine):
-    sweep = filled.request("counter_only")
-    filled.carry_out(sweep)
-    filled.do("measure")
-    (account,) = filled.rows("SELECT account_id FROM actions ORDER BY id DESC LIMIT 1")
-    with explaining(filled.runtime.engine) as plans:
-        answers = asyncio.run(get_all(web, sweep_id=sweep, account_id=account.account_id, policy="counter_only"))
-    assert {path for path, answer in answers.items() if answer.status_code != 200} <= {"/readyz"}
-    assert {"/metrics", "/api/v1/accounts/{account_id}", "/api/v1/log/actions"} <= answers.keys()
     no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)

@@ -10,12 +10,19 @@ from sweeping import LONG_INVALID, LONG_WITHDRAWN, closable, purgeable
 
 PROMISED = {
     "retention_accounts_due": {"policy"},
+    "retention_accounts_overdue": {"policy"},
     "retention_oldest_overdue_seconds": {"policy"},
     "retention_actions": {"action"},
     "retention_sweeps": {"policy", "status"},
+    "retention_sweep_last_end_timestamp_seconds": {"policy", "status"},
     "retention_sweep_held_age_seconds": {"policy"},
+    "retention_sweep_silent_seconds": {"policy"},
     "retention_paused": {"policy"},
+    "retention_paused_age_seconds": {"policy"},
     "retention_forecast_accounts": {"policy", "days"},
+    "retention_forecast_peak_accounts": {"policy", "days"},
+    "retention_ceiling_accounts": set(),
+    "retention_files": {"state"},
     "retention_anomalies": {"kind"},
     "retention_holds": set(),
     "retention_quarantined_accounts": set(),
@@ -23,6 +30,7 @@ PROMISED = {
     "retention_clock_skew_seconds": {"source"},
     "retention_batch_seconds": {"le"},
     "retention_chain_verified_timestamp_seconds": set(),
+    "retention_measured_timestamp_seconds": set(),
 }
 
 
@@ -96,6 +104,13 @@ def test_the_numbers_are_those_that_sql_says(server, worked, engine):
     assert found["retention_batch_seconds_count",] == found["retention_batch_seconds_bucket", "+Inf"] == batches[0] > 1
     assert found["retention_forecast_accounts", "7", "purge"] == 0
     assert found["retention_forecast_accounts", "30", "purge"] == 1
+    assert found["retention_forecast_peak_accounts", "7", "purge"] == 0
+    assert found["retention_forecast_peak_accounts", "30", "purge"] == 1
+    assert found["retention_ceiling_accounts",] == 100_000
+    for action in one:
+        assert found["retention_accounts_overdue", action] == 1
+        (ended,) = worked.rows("SELECT extract(epoch FROM max(ended_at)) FROM sweeps WHERE policy = :p", p=action)
+        assert found["retention_sweep_last_end_timestamp_seconds", action, "done"] == pytest.approx(float(ended[0]))
     (beat,) = worked.rows("SELECT extract(epoch FROM at) FROM heartbeats WHERE source = 'beat'")
     assert found["retention_beat_last_tick_timestamp_seconds",] == pytest.approx(float(beat[0]))
     for source in ("database", "broker"):
@@ -118,6 +133,9 @@ def test_what_people_stop_is_seen_at_once(server, engine):
     found = samples(server)
     assert found["retention_paused", "purge"] == 1
     assert found["retention_paused", "counter_only"] == 0
+    assert found["retention_paused_age_seconds", "purge"] > 0
+    assert found["retention_paused_age_seconds", "counter_only"] == 0
+    assert found["retention_sweep_silent_seconds", "counter_only"] == 0  # a person is asked, not the machinery
     assert found["retention_sweep_held_age_seconds", "counter_only"] >= 3600
     assert found["retention_sweep_held_age_seconds", "purge"] == 0
 
@@ -158,3 +176,31 @@ def test_a_purge_of_the_quarantine_or_of_old_accounts_lowers_no_counter(server, 
 def test_without_the_database_a_scrape_fails_instead_of_telling_zeros(serve):
     server = serve(RETENTION_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert server.ask("/metrics", None).status_code == 503
+
+
+def test_a_sweep_that_should_go_on_and_gives_no_sign_is_seen(server, engine):
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO sweeps (policy, as_of, cutoff, actor, reason, status, heard_at)"
+                " VALUES ('purge', now(), now(), 'a', 'r', 'running', now() - interval '1 hour')"
+            )
+        )
+    found = samples(server)
+    assert found["retention_sweep_silent_seconds", "purge"] >= 3600
+    assert found["retention_sweep_silent_seconds", "counter_only"] == 0
+
+
+def test_files_that_purges_left_are_counted_by_what_keeps_them(server, by_hand, engine):
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO doomed_files (storage_key, sweep_id, created_at, failure, refused_at) VALUES"
+                " ('one', 1, now(), NULL, NULL), ('two', 1, now() - interval '1 hour', NULL, NULL),"
+                " ('../up', 1, now(), 'outside', now())"
+            )
+        )
+    by_hand().do("measure")
+    found = samples(server)
+    states = ("waiting", "overdue", "refused", "in_use")
+    assert [found["retention_files", state] for state in states] == [2, 1, 1, 0]

@@ -22,6 +22,8 @@ from worker.web.office import Here
 
 __all__ = ["router"]
 
+FILES = ("waiting", "overdue", "refused", "in_use")
+
 router = APIRouter(tags=["metrics"])
 
 
@@ -49,7 +51,8 @@ class Retention(Collector):
         Raises:
             Unavailable: the database did not answer; a scrape without figures says so better than zeros.
         """
-        return Families().filled(read_figures(self._here.engine, self._here.policies))
+        figures = read_figures(self._here.engine, self._here.policies)
+        return Families().filled(figures, ceiling=self._here.settings.limits.accounts)
 
 
 class Families:
@@ -57,6 +60,7 @@ class Families:
 
     def __init__(self) -> None:
         self.due = _gauge("accounts_due", "Accounts that the law allows to act on now.", "policy")
+        self.late = _gauge("accounts_overdue", "Accounts that were due already at the latest tick.", "policy")
         self.overdue = _gauge("oldest_overdue_seconds", "For how long the oldest has been due; 0: none is.", "policy")
         self.anomalies = _gauge("anomalies", "Accounts whose dates make no sense; never touched.", "kind")
         self.holds = _gauge("holds", "Accounts with an unreleased hold.")
@@ -65,9 +69,15 @@ class Families:
         self.measured = _gauge("measured_timestamp_seconds", "When accounts, anomalies and clocks were last counted.")
         self.actions = CounterMetricFamily("retention_actions", "Accounts acted on.", labels=["action"])
         self.sweeps = CounterMetricFamily("retention_sweeps", "Sweeps that have ended.", labels=["policy", "status"])
+        self.ended = _gauge("sweep_last_end_timestamp_seconds", "When a sweep last ended so.", "policy", "status")
         self.held = _gauge("sweep_held_age_seconds", "For how long a sweep has been held; 0: none is.", "policy")
+        self.silent = _gauge("sweep_silent_seconds", "For how long one has given no sign; 0: none goes on.", "policy")
         self.paused = _gauge("paused", "1 while the policy is paused.", "policy")
+        self.paused_age = _gauge("paused_age_seconds", "For how long it has been paused; 0: it is not.", "policy")
         self.ahead = _gauge("forecast_accounts", "Accounts that fall due within so many days.", "policy", "days")
+        self.peak = _gauge("forecast_peak_accounts", "The most that fall due on one of so many days.", "policy", "days")
+        self.ceiling = _gauge("ceiling_accounts", "Most that one sweep may touch without approval.")
+        self.files = _gauge("files", "Files of purged accounts that are not erased yet.", "state")
         self.beat = _gauge("beat_last_tick_timestamp_seconds", "When beat last dispatched.")
         self.verified = _gauge("chain_verified_timestamp_seconds", "When the whole log was last found in order.")
         self.seconds = HistogramMetricFamily(
@@ -77,16 +87,22 @@ class Families:
     def __iter__(self) -> Iterator[Metric]:
         return iter(vars(self).values())
 
-    def filled(self, figures: Figures) -> "Families":
+    def filled(self, figures: Figures, *, ceiling: int) -> "Families":
         """Return them with the samples of these figures; what was never measured has none."""
         for action, accounts in figures.actions.items():
             self.actions.add_metric([action.value], accounts)
-            self.paused.add_metric([action.value], action in figures.paused)
+            self.paused.add_metric([action.value], action in figures.paused_since)
+            self.paused_age.add_metric([action.value], _age(figures.paused_since.get(action), figures.at))
             self.held.add_metric([action.value], _age(figures.held_since.get(action), figures.at))
+            self.silent.add_metric([action.value], _age(figures.silent_since.get(action), figures.at))
         for (policy, status), sweeps in figures.sweeps.items():
             self.sweeps.add_metric([policy.value, status], sweeps)
-        for (policy, days), accounts in figures.ahead.items():
-            self.ahead.add_metric([policy.value, str(days)], accounts)
+        for (policy, status), ended_at in figures.last_ended.items():
+            self.ended.add_metric([policy.value, status], ended_at.timestamp())
+        for family, foreseen in ((self.ahead, figures.ahead), (self.peak, figures.peaks)):
+            for (policy, days), accounts in foreseen.items():
+                family.add_metric([policy.value, str(days)], accounts)
+        self.ceiling.add_metric([], ceiling)
         for family, source in ((self.beat, "beat"), (self.verified, SOURCE)):
             if source in figures.heard:
                 family.add_metric([], figures.heard[source].timestamp())
@@ -98,6 +114,7 @@ class Families:
     def _count(self, standing: Standing, now: datetime) -> None:
         for name, late in standing.policies.items():
             self.due.add_metric([name.value], late.due)
+            self.late.add_metric([name.value], late.overdue)
             self.overdue.add_metric([name.value], _age(late.oldest_due_at, now))
         for kind, accounts in standing.anomalies.items():
             self.anomalies.add_metric([kind], accounts)
@@ -105,6 +122,8 @@ class Families:
             self.skew.add_metric([source], seconds)
         self.holds.add_metric([], standing.holds)
         self.quarantined.add_metric([], sum(standing.quarantine.values()))
+        for state in FILES:
+            self.files.add_metric([state], getattr(standing.files, state))
         self.measured.add_metric([], standing.at.timestamp())
 
     def _time(self, figures: Figures) -> None:
