@@ -15,7 +15,7 @@ from statistics import median
 from sqlalchemy import text
 
 from benchmarks.guessing import DOES_NOT, EXISTS, guessing
-from benchmarks.measures import Bench, Size, memory, scan, throughput
+from benchmarks.measures import Bench, Size, batch_sizes, memory, scan, throughput
 from benchmarks.verification import figure, verification
 from worker import embedded
 from worker.database import connect
@@ -24,9 +24,11 @@ from worker.settings import Settings
 RESULTS = Path(__file__).parent / "results"
 FULL = Size(
     rounds=5,
-    whole_accounts=220_000,
     purge_slice=20_000,
+    django_slice=4_000,
     orm_slice=150,
+    batch_slice=10_000,
+    batches=(100, 300, 1_000, 3_000, 10_000),
     thin_slice=40_000,
     idle=(10_000, 100_000, 1_000_000),
     memory_slices=(2_000, 200_000),
@@ -35,9 +37,11 @@ FULL = Size(
 )
 SMOKE = Size(
     rounds=1,
-    whole_accounts=1_000,
     purge_slice=100,
+    django_slice=20,
     orm_slice=10,
+    batch_slice=50,
+    batches=(10, 50),
     thin_slice=500,
     idle=(1_000, 5_000),
     memory_slices=(200, 2_000),
@@ -46,12 +50,23 @@ SMOKE = Size(
 )
 PARTS: dict[str, Callable[[Bench, Size], None]] = {
     "throughput": throughput,
+    "batches": batch_sizes,
     "scan": lambda bench, size: scan(bench, size, Settings().policies),
     "memory": memory,
     "guessing": lambda bench, size: guessing(bench, size.guesses, Settings().policies),
     "verification": lambda bench, size: verification(bench, size.log_actions, min(size.rounds, 3)),
 }
-PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis")
+TO_SQL = {
+    "without celery": "its statements without Celery",
+    "raw": "the raw loop",
+    "at once": "one statement for all",
+}
+TO_ORMS = {"django": "Django, 500 at a time", "orm": "the ORM one by one"}
+COMPARED = [
+    *[("purge", variant, what) for variant, what in (*TO_SQL.items(), *TO_ORMS.items())],
+    *[("counter_only", variant, what) for variant, what in TO_SQL.items()],
+]
+PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis", "django")
 
 
 def main() -> None:
@@ -105,13 +120,10 @@ def _report(raw: dict[str, list[float]], size: Size, about: dict[str, str]) -> s
     few, many = size.memory_slices
     least, most = size.idle[0], size.idle[-1]
     ratios = [
-        ("purge: full Celery path to the raw loop", "purge celery accounts/s", "purge raw accounts/s"),
-        ("purge: full Celery path to the ORM one by one", "purge celery accounts/s", "purge orm accounts/s"),
-        (
-            "counter-only: full Celery path to the raw loop",
-            "counter_only celery accounts/s",
-            "counter_only raw accounts/s",
-        ),
+        (f"{policy}: full Celery path to {what}", f"{policy} celery accounts/s", f"{policy} {variant} accounts/s")
+        for policy, variant, what in COMPARED
+    ]
+    ratios += [
         (
             f"purge: nothing due, {most:,} to {least:,} accounts",
             f"purge scan of {most} ms",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -13,8 +14,9 @@ from uuid import uuid4
 import psutil
 from sqlalchemy import Connection, Engine, Select, make_url, text
 
+from benchmarks.django_orm import django_purge
 from benchmarks.populations import cutoff_of, fill_idle, fill_thin, fill_whole
-from benchmarks.variants import celery_sweep, orm_purge, raw_loop, running_worker
+from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running_worker, without_celery
 from models import Policies, PolicyName
 from tasks.base import RetentionApp
 from tasks.rules.cutoff import Cutoff
@@ -24,9 +26,12 @@ from worker.database import connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
-__all__ = ["Bench", "Size", "memory", "scan", "throughput"]
+__all__ = ["Bench", "Size", "batch_sizes", "memory", "scan", "throughput"]
 
 LOOKS = 200
+
+# Does all that is due by a cutoff; returns accounts and seconds.
+Way = Callable[[datetime], tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,11 @@ class Size:
     """How large a run is; every slice is so many accounts."""
 
     rounds: int
-    whole_accounts: int
     purge_slice: int
+    django_slice: int
     orm_slice: int
+    batch_slice: int
+    batches: tuple[int, ...]
     thin_slice: int
     idle: tuple[int, ...]
     memory_slices: tuple[int, int]
@@ -95,18 +102,35 @@ class Bench:
 
 
 def throughput(bench: Bench, size: Size) -> None:
-    """Purge and close slices in turns: ours through Celery, the raw loop, and for purging the ORM."""
-    purging = [("celery", size.purge_slice), ("raw", size.purge_slice), ("orm", size.orm_slice)]
+    """Purge and close slices in turns: ours with and without Celery, raw SQL in a loop and at once, and two ORMs."""
+    everywhere = ("celery", "without celery", "raw", "at once")
+    purging = [(name, size.purge_slice) for name in everywhere]
+    purging += [("django", size.django_slice), ("orm", size.orm_slice)]
     with bench.database() as (url, engine):
-        bench.say(f"seeding {size.whole_accounts:,} whole accounts")
         order = _interleaved(purging, size.rounds)
-        fill_whole(engine, [accounts for _, accounts in order], accounts=size.whole_accounts)
+        due = [accounts for _, accounts in order]
+        bench.say(f"seeding {sum(due) * 11 // 10:,} whole accounts")
+        fill_whole(engine, due, accounts=sum(due) * 11 // 10)
         _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in order])
     with bench.database() as (url, engine):
-        bench.say(f"making {2 * size.rounds * size.thin_slice:,} withdrawn accounts")
-        order = _interleaved([("celery", size.thin_slice), ("raw", size.thin_slice)], size.rounds)
-        fill_thin(engine, [accounts for _, accounts in order])
+        order = _interleaved([(name, size.thin_slice) for name in everywhere], size.rounds)
+        due = [accounts for _, accounts in order]
+        bench.say(f"making {sum(due):,} withdrawn accounts")
+        fill_thin(engine, due)
         _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, [name for name, _ in order])
+
+
+def batch_sizes(bench: Bench, size: Size) -> None:
+    """Purge slices in turns, in batches of different size, by the worker's own statements without Celery."""
+    policies = Settings().policies
+    with bench.database() as (_, engine):
+        order = _interleaved([(str(each), size.batch_slice) for each in size.batches], size.rounds)
+        due = [accounts for _, accounts in order]
+        bench.say(f"seeding {sum(due) * 11 // 10:,} whole accounts")
+        fill_whole(engine, due, accounts=sum(due) * 11 // 10)
+        for number, (each, _) in enumerate(order):
+            way = partial(without_celery, engine, policies, PolicyName.PURGE, each=int(each))
+            _measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number))
 
 
 def _interleaved(variants: list[tuple[str, int]], rounds: int) -> list[tuple[str, int]]:
@@ -116,16 +140,31 @@ def _interleaved(variants: list[tuple[str, int]], rounds: int) -> list[tuple[str
 
 def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants: list[str]) -> None:
     bench.app(url)
-    ways = {
-        "celery": lambda cutoff: celery_sweep(engine, policy, cutoff),
-        "raw": lambda cutoff: raw_loop(url, policy, cutoff),
-        "orm": lambda cutoff: orm_purge(engine, cutoff),
+    ways: dict[str, Way] = {
+        "celery": partial(celery_sweep, engine, policy),
+        "without celery": partial(without_celery, engine, Settings().policies, policy),
+        "raw": partial(raw_loop, url, policy),
+        "at once": partial(raw_at_once, url, policy),
+        "django": partial(django_purge, engine, url),
+        "orm": partial(orm_purge, engine),
     }
     with bench.worker(url, f"throughput-{policy}"):
         for number, variant in enumerate(variants):
-            accounts, seconds = ways[variant](cutoff_of(number))
-            bench.note(f"{policy} {variant} accounts/s", accounts / seconds)
-            bench.say(f"{policy} {variant}: {accounts:,} accounts at {accounts / seconds:,.0f}/s")
+            _measure(bench, engine, f"{policy} {variant}", ways[variant], cutoff_of(number))
+
+
+def _measure(bench: Bench, engine: Engine, name: str, way: Way, cutoff: datetime) -> None:
+    """Do one slice in one way; note its rate and how much of a write-ahead log it makes."""
+    before = _written(engine)
+    accounts, seconds = way(cutoff)
+    bench.note(f"{name} accounts/s", accounts / seconds)
+    bench.note(f"{name} WAL KiB/account", (_written(engine) - before) / accounts / 1024)
+    bench.say(f"{name}: {accounts:,} accounts at {accounts / seconds:,.0f}/s")
+
+
+def _written(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
 
 
 def scan(bench: Bench, size: Size, policies: Policies) -> None:

@@ -1,4 +1,4 @@
-"""The ways of doing one slice: ours through Celery, the raw SQL loop, the ORM one by one."""
+"""The ways of doing one slice: ours with and without Celery, raw SQL in a loop and at once, the ORM one by one."""
 
 import os
 import subprocess
@@ -13,18 +13,23 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from benchmarks.populations import FIRST_DAY
-from models import Account, Base, JobSeeking, Message, MessageAttachment, PolicyName, Sweep, SweepStatus
+from models import Account, Base, JobSeeking, Message, MessageAttachment, Policies, PolicyName, Sweep, SweepStatus
+from tasks.batch import run_batch
+from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.purge import owned_tables
-from tasks.statements.sweeps import insert_sweep
+from tasks.statements.sweeps import insert_sweep, start_sweep
 from tasks.sweep import sweep
 from tasks.transaction import transaction
+from worker.settings import Settings
 
-__all__ = ["RAW", "celery_sweep", "orm_purge", "raw_loop", "running_worker"]
+__all__ = ["RAW", "celery_sweep", "orm_purge", "raw_at_once", "raw_loop", "running_worker", "without_celery"]
 
 RAW_BATCH_ACCOUNTS = 500
+MOST_ACCOUNTS = Settings().batch_accounts
 
 # What somebody writes by hand who wants nothing but speed: one statement a batch that claims, acts and logs. It takes
 # no second look at holds, writes no receipt, and trusts its own day arithmetic.
@@ -78,6 +83,45 @@ def raw_loop(url: str, policy: PolicyName, cutoff: datetime) -> tuple[int, float
         return accounts, perf_counter() - began
 
 
+def raw_at_once(url: str, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
+    """Do a slice by one statement, as large as it is; returns accounts and seconds."""
+    with psycopg.connect(url) as connection:
+        began = perf_counter()
+        accounts = connection.execute(RAW[policy], {"cutoff": cutoff, "limit": None}).rowcount
+        connection.commit()
+        return accounts, perf_counter() - began
+
+
+def without_celery(
+    engine: Engine, policies: Policies, policy: PolicyName, cutoff: datetime, *, each: int | None = None
+) -> tuple[int, float]:
+    """Do a slice by the worker's own batches, one after the other in this process; returns accounts and seconds.
+
+    `each` is how many accounts a batch takes; None lets it follow the time that a batch took, as the worker does.
+    """
+    bounds = Cutoff(policy, cutoff, cutoff)
+    with transaction(engine) as connection:
+        sweep_id = connection.execute(_asked(bounds)).scalar_one()
+        connection.execute(start_sweep(sweep_id, due=0, allowed=None, seen=SweepStatus.QUEUED))
+    accounts, limit, began = 0, each or FIRST_ACCOUNTS, perf_counter()
+    while True:
+        started = perf_counter()
+        batch = run_batch(engine, policies[policy], bounds, sweep_id=sweep_id, lane=0, limit=limit)
+        if batch is None or not batch.claimed:
+            break
+        accounts += batch.accounts
+        limit = each or next_accounts(limit, perf_counter() - started, most=MOST_ACCOUNTS)
+    return accounts, perf_counter() - began
+
+
+def _asked(bounds: Cutoff) -> ReturningInsert[int]:
+    # An instant at which the law names this cutoff, or reconciliation would miss all that is due by now.
+    local = bounds.at.astimezone(FIRST_DAY.tzinfo)
+    purging = bounds.policy is PolicyName.PURGE
+    as_of = local.replace(year=local.year + 5) if purging else local + timedelta(days=30)
+    return insert_sweep(bounds, as_of=as_of, tick=None, actor="bench", reason="bench", fingerprint=None)
+
+
 def orm_purge(engine: Engine, cutoff: datetime) -> tuple[int, float]:
     """Purge a slice as an ORM is often used: one account, its rows loaded and deleted each, one transaction."""
     due = select(JobSeeking.account_id).where(JobSeeking.invalidated_at <= cutoff).order_by(JobSeeking.invalidated_at)
@@ -109,14 +153,9 @@ def _rows_of(account_id: int) -> Iterator[Select[Any]]:
 
 def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
     """Do a slice as in production: a sweep's row, its message, the running workers; returns accounts and seconds."""
-    bounds = Cutoff(policy, cutoff, cutoff)
-    # An instant at which the law names this cutoff, or reconciliation would miss all that is due by now.
-    local = cutoff.astimezone(FIRST_DAY.tzinfo)
-    as_of = local.replace(year=local.year + 5) if policy is PolicyName.PURGE else local + timedelta(days=30)
-    asked = insert_sweep(bounds, as_of=as_of, tick=None, actor="bench", reason="bench", fingerprint=None)
     began = perf_counter()
     with transaction(engine) as connection:
-        sweep_id = connection.execute(asked).scalar_one()
+        sweep_id = connection.execute(_asked(Cutoff(policy, cutoff, cutoff))).scalar_one()
     sweep.apply_async((sweep_id,))
     while True:
         with engine.connect() as connection:
