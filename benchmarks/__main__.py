@@ -15,7 +15,7 @@ from statistics import median
 from sqlalchemy import text
 
 from benchmarks.guessing import DOES_NOT, EXISTS, guessing
-from benchmarks.measures import Bench, Size, batch_sizes, memory, scan, throughput
+from benchmarks.measures import Bench, Size, batch_sizes, drains, memory, scan, throughput
 from benchmarks.verification import figure, verification
 from worker import embedded
 from worker.database import connect
@@ -29,6 +29,7 @@ FULL = Size(
     orm_slice=150,
     batch_slice=10_000,
     batches=(100, 300, 1_000, 3_000, 10_000),
+    drains=(1, 2, 4, 8),
     thin_slice=40_000,
     idle=(10_000, 100_000, 1_000_000),
     memory_slices=(2_000, 200_000),
@@ -42,6 +43,7 @@ SMOKE = Size(
     orm_slice=10,
     batch_slice=50,
     batches=(10, 50),
+    drains=(1, 2),
     thin_slice=500,
     idle=(1_000, 5_000),
     memory_slices=(200, 2_000),
@@ -51,6 +53,7 @@ SMOKE = Size(
 PARTS: dict[str, Callable[[Bench, Size], None]] = {
     "throughput": throughput,
     "batches": batch_sizes,
+    "drains": drains,
     "scan": lambda bench, size: scan(bench, size, Settings().policies),
     "memory": memory,
     "guessing": lambda bench, size: guessing(bench, size.guesses, Settings().policies),

@@ -26,7 +26,7 @@ from worker.database import connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
-__all__ = ["Bench", "Size", "batch_sizes", "memory", "scan", "throughput"]
+__all__ = ["Bench", "Size", "batch_sizes", "drains", "memory", "scan", "throughput"]
 
 LOOKS = 200
 
@@ -44,6 +44,7 @@ class Size:
     orm_slice: int
     batch_slice: int
     batches: tuple[int, ...]
+    drains: tuple[int, ...]
     thin_slice: int
     idle: tuple[int, ...]
     memory_slices: tuple[int, int]
@@ -79,7 +80,7 @@ class Bench:
                 connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
     @contextmanager
-    def worker(self, url: str, name: str) -> Iterator[psutil.Process]:
+    def worker(self, url: str, name: str, *, drains: int = Settings().drains) -> Iterator[psutil.Process]:
         """Run a worker as it is by default, but for its ceilings, on the database at `url`."""
         # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
         environment = {
@@ -87,9 +88,9 @@ class Bench:
             "RETENTION_BROKER_URL": self.broker_url,
             "RETENTION_CEILING_ACCOUNTS": "1000000000",
             "RETENTION_CEILING_SHARE": "1",
+            "RETENTION_DRAINS": str(drains),
         }
-        processes = Settings().drains + 1
-        with running_worker(environment, self.directory / f"{name}.log", processes=processes) as worker:
+        with running_worker(environment, self.directory / f"{name}.log", processes=drains + 1) as worker:
             yield psutil.Process(worker.pid)
 
     def app(self, url: str) -> RetentionApp:
@@ -108,9 +109,7 @@ def throughput(bench: Bench, size: Size) -> None:
     purging += [("django", size.django_slice), ("orm", size.orm_slice)]
     with bench.database() as (url, engine):
         order = _interleaved(purging, size.rounds)
-        due = [accounts for _, accounts in order]
-        bench.say(f"seeding {sum(due) * 11 // 10:,} whole accounts")
-        fill_whole(engine, due, accounts=sum(due) * 11 // 10)
+        _fill_whole(bench, engine, order)
         _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in order])
     with bench.database() as (url, engine):
         order = _interleaved([(name, size.thin_slice) for name in everywhere], size.rounds)
@@ -125,12 +124,29 @@ def batch_sizes(bench: Bench, size: Size) -> None:
     policies = Settings().policies
     with bench.database() as (_, engine):
         order = _interleaved([(str(each), size.batch_slice) for each in size.batches], size.rounds)
-        due = [accounts for _, accounts in order]
-        bench.say(f"seeding {sum(due) * 11 // 10:,} whole accounts")
-        fill_whole(engine, due, accounts=sum(due) * 11 // 10)
+        _fill_whole(bench, engine, order)
         for number, (each, _) in enumerate(order):
             way = partial(without_celery, engine, policies, PolicyName.PURGE, each=int(each))
             _measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number))
+
+
+def drains(bench: Bench, size: Size) -> None:
+    """Purge slices in turns, each by so many processes at once, through Celery."""
+    with bench.database() as (url, engine):
+        order = _interleaved([(str(each), size.purge_slice) for each in size.drains], size.rounds)
+        _fill_whole(bench, engine, order)
+        bench.app(url)
+        for number, (each, _) in enumerate(order):
+            with bench.worker(url, f"drains-{number}", drains=int(each)):
+                way = partial(celery_sweep, engine, PolicyName.PURGE)
+                _measure(bench, engine, f"purge by {each} at once", way, cutoff_of(number))
+
+
+def _fill_whole(bench: Bench, engine: Engine, order: list[tuple[str, int]]) -> None:
+    """Seed what all slices take, and a tenth more that is due for nothing."""
+    due = [accounts for _, accounts in order]
+    bench.say(f"seeding {sum(due) * 11 // 10:,} whole accounts")
+    fill_whole(engine, due, accounts=sum(due) * 11 // 10)
 
 
 def _interleaved(variants: list[tuple[str, int]], rounds: int) -> list[tuple[str, int]]:
