@@ -12,9 +12,10 @@ import browsing
 import monitored
 import pytest
 import redis
+from administration import Administration
 from by_hand import ByHand
 from processes import Stack
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, make_url
 
 from models import Policies
 from worker import embedded
@@ -117,23 +118,6 @@ def by_hand(database_url: str, broker_url: str) -> Iterator[Callable[..., ByHand
 def policies() -> Policies:
     """Both policies as they are by default."""
     return Settings().policies
-
-
-class Administration:
-    """Runs statements outside any transaction, as CREATE DATABASE wants."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = connect(url, pooled=False)
-
-    def __enter__(self):
-        return self._run
-
-    def __exit__(self, *_: object) -> None:
-        self._engine.dispose()
-
-    def _run(self, statement: str) -> None:
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(statement))
 
 
 @contextmanager

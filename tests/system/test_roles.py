@@ -6,8 +6,8 @@ from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from administration import Administration
 from builders import an_account, dependents
-from conftest import Administration
 from processes import Stack
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
