@@ -7,9 +7,7 @@ __all__ = ["DAMAGE", "damage"]
 SURVIVOR = "(SELECT min(id) FROM accounts)"
 # Whose whole history is one line.
 UNTOUCHED = "(SELECT min(account_id) FROM (SELECT account_id FROM transitions GROUP BY 1 HAVING count(*) = 1) AS t)"
-CLOSED = (
-    "(SELECT min(account_id) FROM actions WHERE action = 'counter_only' AND account_id IN (SELECT id FROM accounts))"
-)
+CLOSED = "(SELECT min(id) FROM accounts WHERE state = 'counter_only')"
 # From the first to the last day of those who were there at the beginning: ten years before anybody did anything.
 INVALID_FOR_EVER = """
     INSERT INTO transitions (account_id, kind, actor, at, from_state, to_state)
