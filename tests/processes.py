@@ -8,7 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from launching import launch
 
 __all__ = ["Result", "Stack", "until"]
 
@@ -18,10 +21,10 @@ PATIENCE_SECONDS = 120
 class Result:
     """What a command of ours printed, and its exit code."""
 
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code = done.returncode
-        self.out = done.stdout
-        self.err = done.stderr
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
 
     @property
     def json(self) -> Any:
@@ -53,17 +56,14 @@ class Stack:
         `given` is what standard input holds; without it there is none.
         """
         environment = {k: v for k, v in (self.environment | changes).items() if v is not None}
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=patience,
-            check=False,
-            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),
-        )
-        assert not check or done.returncode == 0, done.stderr
-        return Result(done)
+        with TemporaryDirectory(dir=self.directory) as directory:
+            streams = (Path(directory, "given"), Path(directory, "out"), Path(directory, "err"))
+            for path, content in zip(streams, (given or "", "", ""), strict=True):
+                path.write_text(content)
+            code = launch(arguments, environment, streams, patience)
+            result = Result(code, *(path.read_text() for path in streams[1:]))
+        assert not check or result.code == 0, result.err
+        return result
 
     def start(self, *arguments: str, log: str, **changes: str) -> subprocess.Popen[bytes]:
         """Start a process of ours in a session of its own."""
