@@ -11,10 +11,12 @@ from models import Policies, Policy
 from models.calendar import start_of_day, today
 from tasks import events
 from tasks.base import RetentionTask, Runtime
+from tasks.rules.ceiling import allowances, enough_accounts
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.gate import Limits
 from tasks.standing import take_standing, write_down
 from tasks.statements.control import insert_forecast, select_forecast_made, select_foreseen
-from tasks.statements.due import count_due
+from tasks.statements.due import count_accounts, count_due
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
@@ -40,7 +42,8 @@ def measure(self: RetentionTask) -> None:
     engine, policies = self.runtime.engine, self.runtime.policies
     with transaction(engine) as connection:
         clocks = _clocks(connection, self.runtime)
-        standing = take_standing(connection, policies, datetime.now(UTC), clocks)
+        ceiling = _ceiling(connection, self.runtime.limits)
+        standing = take_standing(connection, policies, datetime.now(UTC), clocks, ceiling)
         write_down(connection, standing)
     for policy in policies:
         with transaction(engine) as connection:
@@ -61,6 +64,12 @@ def _clocks(connection: Connection, runtime: Runtime) -> dict[str, float]:
     database = connection.execute(read_clock()).scalar_one()
     seconds = {"database": (datetime.now(UTC) - database).total_seconds()}
     return seconds | {"broker": (datetime.now(UTC) - runtime.broker_clock()).total_seconds()}
+
+
+def _ceiling(connection: Connection, limits: Limits) -> int:
+    """Return how many accounts a sweep may touch now; not by the forecast, with which this is to be compared."""
+    counted = connection.execute(count_accounts(most=enough_accounts(limits))).scalar_one()
+    return min(allowances(limits, all_accounts=counted, expected=None).values())
 
 
 def _foresee(connection: Connection, policies: Policies, policy: Policy) -> None:

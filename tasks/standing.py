@@ -55,6 +55,7 @@ class Standing:
         quarantine_failures: the same by what failed.
         files: what purges left in object storage.
         clocks: by how many seconds the clock of whoever counted is ahead of another's, by whose it is.
+        ceiling: most accounts that one sweep may touch without approval; None where it was not asked for.
     """
 
     at: datetime
@@ -66,13 +67,18 @@ class Standing:
     quarantine_failures: dict[str, int]
     files: FilesLeft
     clocks: dict[str, float]
+    ceiling: int | None = None
 
 
 STANDING = TypeAdapter(Standing)
 
 
 def take_standing(
-    connection: Connection, policies: Policies, now: datetime, clocks: dict[str, float] | None = None
+    connection: Connection,
+    policies: Policies,
+    now: datetime,
+    clocks: dict[str, float] | None = None,
+    ceiling: int | None = None,
 ) -> Standing:
     """Count everything as of `now`."""
     return Standing(
@@ -85,6 +91,7 @@ def take_standing(
         quarantine_failures={failure: accounts for failure, accounts in connection.execute(count_failures())},  # noqa: C416 - rows
         files=files_left(connection),
         clocks=clocks or {},
+        ceiling=ceiling,
     )
 
 

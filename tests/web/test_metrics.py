@@ -106,7 +106,7 @@ def test_the_numbers_are_those_that_sql_says(server, worked, engine):
     assert found["retention_forecast_accounts", "30", "purge"] == 1
     assert found["retention_forecast_peak_accounts", "7", "purge"] == 0
     assert found["retention_forecast_peak_accounts", "30", "purge"] == 1
-    assert found["retention_ceiling_accounts",] == 100_000
+    assert found["retention_ceiling_accounts",] == 100  # the share of a handful is below the floor
     for action in one:
         assert found["retention_accounts_overdue", action] == 1
         (ended,) = worked.rows("SELECT extract(epoch FROM max(ended_at)) FROM sweeps WHERE policy = :p", p=action)
@@ -189,6 +189,29 @@ def test_a_sweep_that_should_go_on_and_gives_no_sign_is_seen(server, engine):
     found = samples(server)
     assert found["retention_sweep_silent_seconds", "purge"] >= 3600
     assert found["retention_sweep_silent_seconds", "counter_only"] == 0
+
+
+def test_the_ceiling_is_the_lowest_that_a_sweep_would_meet(server, by_hand, engine):
+    with engine.begin() as connection:
+        for _ in range(10):
+            an_account(connection)
+    for lowest, limits in {
+        3: {"ceiling_share": 0.3, "ceiling_floor": 2},
+        2: {"ceiling_share": 0.1, "ceiling_floor": 2},
+        5: {"ceiling_accounts": 5},
+        0: {"ceiling_forecast": 0},
+    }.items():
+        by_hand(**limits).do("measure")
+        assert samples(server)["retention_ceiling_accounts",] == lowest
+
+
+def test_what_was_counted_before_ceilings_were_is_told_without_one(server, by_hand):
+    hand = by_hand()
+    hand.do("measure")
+    hand.run("UPDATE measurements SET figures = figures - 'ceiling'")
+    found = samples(server)
+    assert found["retention_holds",] == 0
+    assert ("retention_ceiling_accounts",) not in found
 
 
 def test_files_that_purges_left_are_counted_by_what_keeps_them(server, by_hand, engine):

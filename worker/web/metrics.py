@@ -52,7 +52,7 @@ class Retention(Collector):
             Unavailable: the database did not answer; a scrape without figures says so better than zeros.
         """
         figures = read_figures(self._here.engine, self._here.policies)
-        return Families().filled(figures, ceiling=self._here.settings.limits.accounts)
+        return Families().filled(figures)
 
 
 class Families:
@@ -87,7 +87,7 @@ class Families:
     def __iter__(self) -> Iterator[Metric]:
         return iter(vars(self).values())
 
-    def filled(self, figures: Figures, *, ceiling: int) -> "Families":
+    def filled(self, figures: Figures) -> "Families":
         """Return them with the samples of these figures; what was never measured has none."""
         for action, accounts in figures.actions.items():
             self.actions.add_metric([action.value], accounts)
@@ -102,7 +102,6 @@ class Families:
         for family, foreseen in ((self.ahead, figures.ahead), (self.peak, figures.peaks)):
             for (policy, days), accounts in foreseen.items():
                 family.add_metric([policy.value, str(days)], accounts)
-        self.ceiling.add_metric([], ceiling)
         for family, source in ((self.beat, "beat"), (self.verified, SOURCE)):
             if source in figures.heard:
                 family.add_metric([], figures.heard[source].timestamp())
@@ -120,6 +119,8 @@ class Families:
             self.anomalies.add_metric([kind], accounts)
         for source, seconds in standing.clocks.items():
             self.skew.add_metric([source], seconds)
+        if standing.ceiling is not None:
+            self.ceiling.add_metric([], standing.ceiling)
         self.holds.add_metric([], standing.holds)
         self.quarantined.add_metric([], sum(standing.quarantine.values()))
         for state in FILES:
