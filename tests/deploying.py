@@ -1,6 +1,8 @@
 """What is shipped to deploy the worker, read as the tools that use it read it."""
 
 import re
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,23 @@ __all__ = ["CHECKOUT", "compose_text", "known_variables", "yaml_documents"]
 
 CHECKOUT = Path(__file__).parents[1]
 GIVEN = {"SECRETS_UID": "1000", "SECRETS_GID": "1000"}
-VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
+# Without another in it, so that the innermost is replaced first.
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^${}]*))?\}")
 
 
-def compose_text() -> str:
-    """Return docker-compose.yml as it is with nothing set but what `make secrets` writes into .env."""
-    return VARIABLE.sub(_filled, (CHECKOUT / "docker-compose.yml").read_text())
+def compose_text(**chosen: str) -> str:
+    """Return docker-compose.yml as it is with nothing in .env but what is chosen and what `make secrets` writes there."""
+    given = GIVEN | chosen
+    text = (CHECKOUT / "docker-compose.yml").read_text()
+    while VARIABLE.search(text):
+        text = VARIABLE.sub(partial(_filled, given), text)
+    return text
 
 
-def _filled(found: re.Match[str]) -> str:
+def _filled(given: Mapping[str, str], found: re.Match[str]) -> str:
     if found["kind"] == "-":
-        return found["text"]
-    return GIVEN[found["name"]]
+        return given.get(found["name"], found["text"])
+    return given[found["name"]]
 
 
 def yaml_documents(*paths: Path) -> list[dict[str, Any]]:

@@ -36,4 +36,4 @@ chmod 640 secrets/grafana_password # Grafana runs as another user, in our group
 touch .env
 sed -i '/^SECRETS_[UG]ID=/d' .env
 printf 'SECRETS_UID=%s\nSECRETS_GID=%s\n' "$uid" "$gid" >>.env
-echo "secrets/ is complete; log in at http://127.0.0.1:8000 with the token in secrets/first_token"
+echo "secrets/ is complete; secrets/first_token has the token to log in with"

@@ -124,6 +124,20 @@ def test_nothing_is_reached_from_elsewhere(compose):
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
+@pytest.mark.parametrize(
+    ("chosen", "port", "url"),
+    [
+        ({}, "8000", "http://127.0.0.1:8000"),
+        ({"WEB_PORT": "9000"}, "9000", "http://127.0.0.1:9000"),
+        ({"WEB_PORT": "9000", "WEB_URL": "https://retention.example.jp"}, "9000", "https://retention.example.jp"),
+    ],
+)
+def test_browsers_reach_the_dashboard_where_its_port_is_published(chosen, port, url):
+    web = yaml.safe_load(compose_text(**chosen))["services"]["web"]
+    assert web["ports"] == [f"127.0.0.1:{port}:8000"]
+    assert web["environment"]["RETENTION_WEB_URL"] == url
+
+
 def test_no_secret_is_in_the_file_an_argument_or_a_variable(compose):
     assert all(each["file"] == f"./secrets/{name}" for name, each in compose["secrets"].items())
     for service in compose["services"].values():
