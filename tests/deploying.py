@@ -19,7 +19,7 @@ VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^${}]*))?\}
 
 
 def compose_text(**chosen: str) -> str:
-    """Return docker-compose.yml as it is with nothing in .env but what is chosen and what `make secrets` writes there."""
+    """Return docker-compose.yml as it is with nothing in .env but what is chosen and what `make secrets` writes."""
     given = GIVEN | chosen
     text = (CHECKOUT / "docker-compose.yml").read_text()
     while VARIABLE.search(text):

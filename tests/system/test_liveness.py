@@ -11,9 +11,12 @@ import pytest
 from own_servers import OwnServers
 from processes import Stack, until
 
+from models.errors import InvalidConfiguration, Unavailable
+from worker.exits import EXITS
 from worker.pulse import STUCK_EXIT
 
 STUCK_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 def probe(**environment):
@@ -50,6 +53,17 @@ def test_a_process_at_work_is_alive_and_a_stopped_one_is_not(stack, kind):
     code, said = probe(RETENTION_ALIVE_FILE=str(file))
     assert code == 1
     assert "the process is stopped or stuck" in said
+
+
+def test_a_worker_whose_database_or_schema_is_not_there_yet_ends_so_that_it_is_started_again(
+    stack, another_database_url
+):
+    for url, branch in {
+        "postgresql://nobody@127.0.0.1:1/none": Unavailable,
+        another_database_url: InvalidConfiguration,
+    }.items():
+        process = stack.start("celery", "-A", "worker", "worker", log="ended", RETENTION_DATABASE_URL=url)
+        assert process.wait(PATIENCE_SECONDS) == EXITS[branch]
 
 
 def test_a_probe_says_what_it_misses(tmp_path):
