@@ -1,6 +1,7 @@
 """What is shipped to deploy the worker, read as the tools that use it read it."""
 
 import re
+import subprocess
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 
 from worker.settings import FROM_FILES, Settings
 
-__all__ = ["CHECKOUT", "compose_text", "known_variables", "yaml_documents"]
+__all__ = ["CHECKOUT", "compose_text", "known_variables", "make_secrets", "yaml_documents"]
 
 CHECKOUT = Path(__file__).parents[1]
 GIVEN = {"SECRETS_UID": "1000", "SECRETS_GID": "1000"}
@@ -31,6 +32,15 @@ def _filled(given: Mapping[str, str], found: re.Match[str]) -> str:
     if found["kind"] == "-":
         return given.get(found["name"], found["text"])
     return given[found["name"]]
+
+
+def make_secrets(checkout: Path) -> Path:
+    """Run the script of `make secrets` in a directory as if it were the checkout; returns where the secrets are."""
+    script = Path("deploy", "compose", "make-secrets.sh")
+    (checkout / script).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / script).write_bytes((CHECKOUT / script).read_bytes())
+    subprocess.run(["sh", checkout / script], check=True, capture_output=True)
+    return checkout / "secrets"
 
 
 def yaml_documents(*paths: Path) -> list[dict[str, Any]]:

@@ -9,8 +9,12 @@ random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 keep() { # keep NAME: what standard input holds, unless there is such a file already
     if [ -s "secrets/$1" ]; then cat >/dev/null; else cat >"secrets/$1.new" && mv "secrets/$1.new" "secrets/$1"; fi
 }
-url() { # url ROLE: of the database, as that role
-    printf 'postgresql://%s:%s@postgres/retention\n' "$1" "$(cat "secrets/$2")"
+bytes() { # bytes PREFIX NAME: the bytes of a secret, each as PREFIX and its number; as in our commands, no white space around
+    content=$(LC_ALL=C sed 's/^[[:space:]]*//; s/[[:space:]]*$//' "secrets/$2")
+    printf '%s' "$content" | od -An -v -tx1 | tr -d ' \n' | sed "s/../$1&/g"
+}
+url() { # url ROLE NAME: of the database, as that role with that password
+    printf 'postgresql://%s:%s@postgres/retention\n' "$1" "$(bytes % "$2")"
 }
 
 for name in postgres owner worker reader redis grafana; do random | keep "${name}_password"; done
@@ -19,7 +23,9 @@ random | keep web_secret
 url postgres postgres_password >secrets/postgres_url
 url retention_owner owner_password >secrets/owner_url
 url retention_worker worker_password >secrets/worker_url
-printf 'redis://:%s@redis/0\n' "$(cat secrets/redis_password)" >secrets/broker_url
+printf 'redis://:%s@redis/0\n' "$(bytes % redis_password)" >secrets/broker_url
+# A file for the server, since arguments can be read by everybody on the host.
+printf 'requirepass "%s"\n' "$(bytes '\\x' redis_password)" >secrets/redis_config
 # The server keeps a token's digest; the token itself is for whoever starts all this.
 printf 'retention_%s' "$(random)" | keep first_token
 digest=$(sha256sum <secrets/first_token | cut -d' ' -f1)

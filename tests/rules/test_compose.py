@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 from compose_spec import PyCompose
-from deploying import CHECKOUT, compose_text, known_variables
+from deploying import CHECKOUT, compose_text, known_variables, make_secrets
+from redis.connection import parse_url
+from sqlalchemy import make_url
 
 from worker.cli import COMMANDS
 from worker.settings import settings
@@ -30,16 +32,8 @@ def compose():
 @pytest.fixture
 def made(tmp_path):
     """A checkout's secrets, as the script makes them."""
-    script = tmp_path / "deploy" / "compose" / "make-secrets.sh"
-    script.parent.mkdir(parents=True)
-    script.write_bytes((CHECKOUT / "deploy/compose/make-secrets.sh").read_bytes())
     (tmp_path / ".env").write_text("LOG_LEVEL=DEBUG\nSECRETS_UID=7\n")
-
-    def run():
-        subprocess.run(["sh", script], check=True, capture_output=True)
-        return tmp_path / "secrets"
-
-    return run
+    return lambda: make_secrets(tmp_path)
 
 
 def test_it_is_what_the_compose_specification_says(compose):
@@ -147,9 +141,8 @@ def test_no_secret_is_in_the_file_an_argument_or_a_variable(compose):
 
 def test_the_script_makes_every_secret_for_nobody_else(compose, made):
     secrets = made()
-    assert {each["file"].removeprefix("./secrets/") for each in compose["secrets"].values()} | {"first_token"} == {
-        file.name for file in secrets.iterdir()
-    }
+    handed_over = {each["file"].removeprefix("./secrets/") for each in compose["secrets"].values()}
+    assert handed_over | {"first_token", "redis_password"} == {file.name for file in secrets.iterdir()}
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     for file in secrets.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == (0o640 if file.name == "grafana_password" else 0o600)
@@ -159,14 +152,23 @@ def test_the_script_makes_every_secret_for_nobody_else(compose, made):
     assert all(len(password) == 64 for password in passwords)
 
 
-def test_the_script_keeps_what_is_there_and_urls_follow_a_changed_password(made):
+@pytest.mark.parametrize(
+    "password", ["a new password", "p@ss/w0rd#1x", "100%41?:[&]+", "\"'\\$(id)`~", "パスワード", "-n"]
+)
+def test_the_script_keeps_what_is_there_and_urls_follow_a_changed_password(made, password):
     secrets = made()
     before = {file.name: file.read_text() for file in secrets.iterdir()}
-    (secrets / "worker_password").write_text("a new password")
+    # White space around is no part of it, as for our commands.
+    (secrets / "worker_password").write_text(f" {password}\r\n")
+    (secrets / "redis_password").write_text(f"{password}\n")
     made()
     changed = {file.name for file in secrets.iterdir() if before[file.name] != file.read_text()}
-    assert changed == {"worker_password", "worker_url"}
-    assert (secrets / "worker_url").read_text() == "postgresql://retention_worker:a new password@postgres/retention\n"
+    assert changed == {"worker_password", "worker_url", "redis_password", "redis_config", "broker_url"}
+    url = make_url((secrets / "worker_url").read_text().strip())
+    assert (url.username, url.password) == ("retention_worker", password)
+    assert (url.host, url.database) == ("postgres", "retention")
+    broker = parse_url((secrets / "broker_url").read_text().strip())
+    assert broker == {"password": password, "host": "redis", "db": 0}
 
 
 def test_the_script_tells_compose_who_may_read_and_keeps_other_lines(made, tmp_path):

