@@ -19,6 +19,7 @@ UNITS = CHECKOUT / "deploy" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 TARGET = UNITS / "retention.target"
 COMMON = UNITS / "retention-.service.d" / "10-common.conf"
+COMMAND = CHECKOUT / "deploy" / "command" / "retention"
 # What every unit has to be kept from, each with the value that does it.
 HARDENING = {
     "NoNewPrivileges": "yes",
@@ -121,6 +122,30 @@ def test_what_follows_the_migration_neither_fails_nor_is_stopped_with_it():
             unit = read(path)
             assert unit["After"] == unit["Wants"] == [migration]
             assert not any(unit[name] for name in ("Requires", "Requisite", "BindsTo"))
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """What an operator's command on a host asks systemd for: options, then the program with its arguments."""
+    stand_in = tmp_path / "systemd-run"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n')
+    stand_in.chmod(0o755)
+    command = [COMMAND, "pause", "purge", "--reason", "are these dates right?"]
+    ran = subprocess.run(command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    arguments = ran.stdout.split("\0")[:-1]
+    program = arguments.index("/opt/retention/bin/retention")
+    return arguments[:program], arguments[program + 1 :]
+
+
+def test_an_operators_command_has_the_settings_the_broker_and_the_database_of_the_worker(typed):
+    options, arguments = typed
+    assert arguments == ["pause", "purge", "--reason", "are these dates right?"]
+    (name,) = [option.removeprefix("--unit=") for option in options if option.startswith("--unit=")]
+    assert name.startswith(COMMON.parent.name.removesuffix(".service.d"))  # so that its settings are this unit's, too
+    worker = read(UNITS / "retention-worker.service")["LoadCredential"]
+    assert [f"--property=LoadCredential={each}" for each in worker] == [each for each in options if "Load" in each]
+    assert f"--setenv=RETENTION_DATABASE_URL_FILE=/run/credentials/{name}/database_url" in options
+    assert "RETENTION_BROKER_URL_FILE=%d/broker_url" in read(COMMON)["Environment"]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed; the tests above need it not")

@@ -94,3 +94,16 @@ def test_a_decision_holds_though_the_broker_is_away(stack, engine, due):
         connection.execute(text("UPDATE sweeps SET heard_at = now() - interval '1 hour'"))  # instead of a minute's wait
     assert stack.start("celery", "-A", "worker", "call", "retention.recover", log="call").wait() == 0
     until(lambda: closed(engine) == due, "the next minute wakes it")
+
+
+def test_a_decision_says_when_it_is_about_an_embedded_database(stack, tmp_path):
+    var = tmp_path / "var"
+    nowhere = {"RETENTION_DATABASE_URL": None, "RETENTION_VAR_DIRECTORY": str(var)}
+    where = f"retention: RETENTION_DATABASE_URL is not set: this is about the embedded database under {var}\n"
+    unmade = stack.retention("pause", "purge", *SAYS, **nowhere)
+    assert (unmade.code, unmade.out) == (4, "")
+    assert unmade.err.startswith(where)
+    stack.retention("migrate", check=True, **nowhere)
+    paused = stack.retention("pause", "purge", *SAYS, "--json", check=True, **nowhere)
+    assert (paused.json, paused.err) == ({"policy": "purge", "paused": True}, where)
+    assert stack.retention("status", **nowhere).err == ""

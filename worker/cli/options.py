@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 from unicodedata import category
 
 import click
 
 from models.proof import Head
+from worker.cli.output import error_console
+from worker.settings import settings
 
 __all__ = ["ACCOUNT", "HEAD", "INSTANT", "NUMBER", "actor_and_reason", "as_json", "not_blank"]
 
@@ -22,10 +25,23 @@ def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def actor_and_reason(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options `--actor` and `--reason`, which are recorded with what it does."""
+    """Give a command that decides the options `--actor` and `--reason`, which are recorded with what it does.
+
+    Where no setting names the database, it says first which one it is about: on a host whose services have their
+    settings to themselves, it would be another one than theirs.
+    """
+
+    @wraps(command)
+    def decide(**given: Any) -> Any:
+        chosen = settings()
+        if chosen.database_url is None:
+            where = f"the embedded database under {chosen.var_directory}"
+            error_console().print(f"retention: RETENTION_DATABASE_URL is not set: this is about {where}")
+        return command(**given)
+
     actor = click.option("--actor", required=True, callback=not_blank, help="Who asks; recorded.")
     reason = click.option("--reason", required=True, callback=not_blank, help="Why; recorded.")
-    return actor(reason(command))
+    return actor(reason(decide))
 
 
 def not_blank(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
