@@ -113,6 +113,14 @@ def test_ours_have_no_rights_and_no_service_is_without_limits_and_an_end_of_its_
             assert service["user"] == "1000:1000"
 
 
+def test_what_a_signal_is_sent_to_is_the_program_or_an_init_that_passes_it_on(compose):
+    for name in OURS | {"redis"}:
+        service = compose["services"][name]
+        assert service["init"] is True, name
+        started = [*service.get("entrypoint", ()), *service["command"]]
+        assert started[0] in ("retention", "celery", "redis-server"), name
+
+
 def test_nothing_is_reached_from_elsewhere(compose):
     for service in compose["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
