@@ -14,7 +14,8 @@ from worker.settings import FROM_FILES, settings
 FOLDER = CHECKOUT / "deploy" / "kubernetes"
 FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
 VERSIONS = ("1.31.0", kubernetes_validate.latest_version())
-KINDS_OF_OTHERS = {"ScaledObject"}  # KEDA's own; its schema is not Kubernetes'
+KINDS_OF_OTHERS = {"ScaledObject", "ServiceMonitor"}  # KEDA's and Prometheus' operator's; no schemas of Kubernetes
+OPTIONAL = {"roles.yaml", "monitor.yaml"}
 OWN = [each for each in yaml_documents(*FILES) if each["kind"] not in KINDS_OF_OTHERS]
 PODS = [each for each in OWN if each["kind"] in ("Deployment", "Job")]
 
@@ -56,9 +57,9 @@ def test_a_mistake_in_a_manifest_would_be_found():
         kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
 
 
-def test_every_file_is_applied_but_the_one_for_the_administrator():
+def test_every_file_is_applied_but_those_for_the_administrator_and_for_prometheus_operator():
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
-    assert set(kustomization["resources"]) == {path.name for path in FILES} - {"roles.yaml"}
+    assert set(kustomization["resources"]) == {path.name for path in FILES} - OPTIONAL
     images = {each["name"] for each in kustomization["images"]}
     assert images == {pod["spec"]["template"]["spec"]["containers"][0]["image"] for pod in PODS}
 
@@ -147,6 +148,21 @@ def test_selectors_select_the_pods_that_they_are_for():
     everybody = policies["retention-servers"]["spec"]["podSelector"]["matchLabels"].items()
     assert all(everybody <= each.items() for each in labels.values())
     assert policies["retention-nothing"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_prometheus_finds_the_servers_as_the_job_that_the_rules_look_for():
+    service = of_kind("Service")["retention-web"]
+    labels, (port,) = service["metadata"]["labels"], service["spec"]["ports"]
+    # By annotations a job would have the name that each cluster gives it, and RetentionDown would fire.
+    assert "annotations" not in service["metadata"]
+    monitor = of_kind("ServiceMonitor")["retention"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= labels.items()
+    assert [each["port"] for each in monitor["endpoints"]] == [port["name"]]
+    (job,) = yaml.safe_load((CHECKOUT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert labels[monitor["jobLabel"]] == job["job_name"]
+    (shown,) = re.findall(r"```yaml\n(- job_name:.*?)```", (CHECKOUT / "docs/deploy.md").read_text(), flags=re.DOTALL)
+    address = f"{service['metadata']['name']}.retention.svc:{port['port']}"
+    assert yaml.safe_load(shown) == [{"job_name": job["job_name"], "static_configs": [{"targets": [address]}]}]
 
 
 def test_there_are_two_beats_and_as_many_workers_as_the_backlog_asks_for():
