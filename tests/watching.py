@@ -25,7 +25,7 @@ class Watching:
         self._log = directory / "log"
         shutil.copytree(RULES, directory / "rules")
         configured = yaml.safe_load((RULES.parent / "prometheus.yml").read_text())
-        configured["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
+        configured["global"] |= {"scrape_interval": EVERY, "evaluation_interval": EVERY}
         configured["scrape_configs"][0]["static_configs"] = [{"targets": [url.removeprefix("http://")]}]
         (directory / "prometheus.yml").write_text(yaml.safe_dump(configured))
         for path in (directory / "rules").iterdir():
@@ -63,6 +63,11 @@ class Watching:
             for each in self.ask("alerts")["alerts"]
             if each["state"] == "firing"
         }
+
+    def manual(self, alert: str) -> set[str]:
+        """Return where an alert that is active sends whom it wakes."""
+        active = self.ask("alerts")["alerts"]
+        return {each["annotations"]["runbook_url"] for each in active if each["labels"]["alertname"] == alert}
 
     def found(self, expression: str) -> list[dict[str, Any]]:
         """Return every series that an expression has a value of now."""

@@ -11,6 +11,8 @@ OPERATIONS = CHECKOUT / "docs" / "operations.md"
 # What an alert may do to whom it wakes: at night, or on the next working day.
 SEVERITIES = {"critical", "warning"}
 NEW = "new_installation"
+# The external label that says where people read the manual.
+BASE = "runbook_base"
 STAGED = sorted(ALERTS.glob("*.yml"))
 
 
@@ -50,7 +52,7 @@ def test_an_alert_says_how_grave_it_is_what_is_the_matter_and_what_to_do(name):
     assert re.search(r"\$value|\d|five", texts["description"]), "it names no number"
     for asked in re.findall(r"retention:[\w:]+", " ".join(texts.values())):
         assert asked in records()
-    assert texts["runbook_url"] == f"docs/operations.md#{name.lower()}"
+    assert texts["runbook_url"] == f"{{{{ $externalLabels.{BASE} }}}}docs/operations.md#{name.lower()}"
 
 
 def test_the_manual_has_a_paragraph_for_each_alert_and_for_no_other():
@@ -94,6 +96,7 @@ def test_prometheus_reads_all_rules_and_scrapes_the_web_server_of_compose():
     configured = yaml.safe_load((RULES.parent / "prometheus.yml").read_text())
     read = {path for pattern in configured["rule_files"] for path in RULES.parent.glob(pattern)}
     assert read == {*RULES.iterdir()}
+    assert re.fullmatch(r"https://\S+/", configured["global"]["external_labels"][BASE])
     (job,) = configured["scrape_configs"]
     assert all(
         labels.get("job", "retention") == job["job_name"]

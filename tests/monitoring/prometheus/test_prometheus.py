@@ -1,6 +1,7 @@
 """A real Prometheus on a real server: it scrapes it, every rule works, alerts fire and end with their cause."""
 
 import json
+import re
 from functools import partial
 
 from deploying import CHECKOUT
@@ -34,6 +35,8 @@ def test_a_held_sweep_is_told_until_somebody_decides(watch, serve, engine):
     told = until(lambda: watching.firing().get("RetentionSweepHeld"), "the alert fires")
     assert (told["policy"], told["severity"]) == ("purge", "warning")
     assert "RetentionSweepHeldForADay" not in watching.firing()
+    (manual,) = watching.manual("RetentionSweepHeld")
+    assert re.fullmatch(r"https://[\w./-]+/docs/operations\.md#retentionsweepheld", manual)
     assert server.act(f"/api/v1/sweeps/{held}/reject").status_code == 200
     until(lambda: "RetentionSweepHeld" not in watching.firing(), "the alert has ended")
 
