@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import browsing
+import deploying
 import monitored
 import pytest
 import redis
@@ -27,7 +28,11 @@ REDIS_DATABASES = count(1)
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say last, in red, which tests this machine could not run."""
-    left_out = {browsing.LEFT_OUT: browsing.chromium(), monitored.LEFT_OUT: monitored.program("promtool")}
+    left_out = {
+        browsing.LEFT_OUT: browsing.chromium(),
+        monitored.LEFT_OUT: monitored.program("promtool"),
+        deploying.LEFT_OUT: deploying.systemd_analyze(),
+    }
     for says in (says for says, found in left_out.items() if found is None):
         terminalreporter.write_sep("=", red=True, bold=True)
         terminalreporter.write_line(says, red=True, bold=True)

@@ -1,6 +1,7 @@
 """What is shipped to deploy the worker, read as the tools that use it read it."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from functools import partial
@@ -11,9 +12,21 @@ import yaml
 
 from worker.settings import FROM_FILES, Settings
 
-__all__ = ["CHECKOUT", "compose_text", "known_variables", "make_secrets", "yaml_documents"]
+__all__ = [
+    "CHECKOUT",
+    "LEFT_OUT",
+    "compose_text",
+    "known_variables",
+    "make_secrets",
+    "systemd_analyze",
+    "yaml_documents",
+]
 
 CHECKOUT = Path(__file__).parents[1]
+LEFT_OUT = (
+    "NOT RUN: what systemd itself says of the units, in tests/rules/test_units.py, for there is no systemd here. "
+    "Install it (Debian: apt install systemd); nothing of it has to run."
+)
 GIVEN = {"SECRETS_UID": "1000", "SECRETS_GID": "1000"}
 # Without another in it, so that the innermost is replaced first.
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^${}]*))?\}")
@@ -32,6 +45,11 @@ def _filled(given: Mapping[str, str], found: re.Match[str]) -> str:
     if found["kind"] == "-":
         return given.get(found["name"], found["text"])
     return given[found["name"]]
+
+
+def systemd_analyze() -> str | None:
+    """Return the path of the program that judges units, None where there is no systemd."""
+    return shutil.which("systemd-analyze")
 
 
 def make_secrets(checkout: Path) -> Path:

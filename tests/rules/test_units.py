@@ -1,5 +1,6 @@
 """The systemd units: they agree with the program and with each other; where systemd is there, it says so itself."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from deploying import CHECKOUT, known_variables
+from deploying import CHECKOUT, LEFT_OUT, known_variables, systemd_analyze
 
 from celeryconfig import task_soft_time_limit
 from models.errors import InvalidConfiguration, Unavailable
@@ -148,7 +149,7 @@ def test_an_operators_command_has_the_settings_the_broker_and_the_database_of_th
     assert "RETENTION_BROKER_URL_FILE=%d/broker_url" in read(COMMON)["Environment"]
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed; the tests above need it not")
+@pytest.mark.skipif(not systemd_analyze(), reason=LEFT_OUT)
 def test_systemd_itself_finds_no_fault_and_little_exposed(tmp_path):
     shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
     for path in tmp_path.glob("*.service"):  # systemd wants to see the programs
@@ -167,3 +168,11 @@ def test_systemd_itself_finds_no_fault_and_little_exposed(tmp_path):
         assert float(re.search(r"exposure level for \S+: ([\d.]+)", exposed)[1]) <= MOST_EXPOSED
     (tmp_path / "retention-worker.service").write_text("[Service]\nExecStart=nowhere\n")
     assert analyze("verify", *units).stderr
+
+
+def test_the_last_lines_of_a_run_say_where_there_is_no_systemd(tmp_path):
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", __file__]
+    nothing = os.environ | {"PATH": str(tmp_path)}
+    ran = subprocess.run(command, cwd=CHECKOUT, env=nothing, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert LEFT_OUT in ran.stdout
