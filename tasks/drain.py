@@ -25,6 +25,7 @@ from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
 from tasks.pace import Pace
 from tasks.quarantine import note_failure
+from tasks.quiet import is_resting
 from tasks.reconcile import find_remains, references_to_accounts, verify_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
@@ -49,7 +50,7 @@ def send_drains(sweep_id: int, drains: int) -> None:
 def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
     """Run batches until nothing due can be claimed or the time is up; then end the sweep, or go on later."""
     current, cutoff = open_sweep(self.runtime, sweep_id)
-    if current.status != SweepStatus.RUNNING:
+    if current.status != SweepStatus.RUNNING or is_resting(self.runtime, current):
         return
     if stopped_since(self.runtime, cutoff):
         _pass_gates_again(self, sweep_id)
