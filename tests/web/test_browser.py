@@ -176,6 +176,10 @@ class TestWithoutTokens:
         assert server.ask("/", None, headers={"Host": host}).status_code == 400
         assert server.ask("/livez", None, headers={"Host": host}).status_code == 200
 
+    def test_a_url_of_this_machine_opens_it_to_no_one_else(self, serve):
+        server = serve(with_tokens=False, log="named", RETENTION_WEB_URL="http://localhost:8000")
+        assert server.ask("/api/v1/session", None).json()["actor"] == "local"
+
     @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
     def test_who_comes_through_a_proxy_is_not_on_this_machine(self, server, name):
         assert server.ask("/api/v1/status", None, headers={name: "203.0.113.7"}).status_code == 401

@@ -22,6 +22,14 @@ def test_where_others_reach_it_it_refuses_to_start_without_tokens(stack, host):
     assert "retention token new" in refused.err
 
 
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_where_others_reach_it_through_a_proxy_it_refuses_to_start_without_tokens(stack, command):
+    refused = stack.retention(command, RETENTION_WEB_URL="https://retention.example.jp", **FREE)
+    assert refused.code == 4
+    assert "RETENTION_WEB_URL is 'https://retention.example.jp'" in refused.err
+    assert "retention token new" in refused.err
+
+
 def test_where_others_reach_it_an_empty_file_of_tokens_is_none(stack, tmp_path):
     (tmp_path / "tokens").touch()
     tokens = {"RETENTION_WEB_TOKENS_FILE": str(tmp_path / "tokens")}

@@ -95,7 +95,7 @@ def person_at_browser(request: Request, office: Office, session: Session | None)
 def _is_open(request: Request, office: Office) -> bool:
     """Say whether whoever asks needs no token: none were ever set up, and the request comes from this machine."""
     forwarded = any(name in request.headers for name in FORWARDED)
-    return office.site.is_loopback and not forwarded and not office.tokens.are_set_up
+    return office.site.is_local and not forwarded and not office.tokens.are_set_up
 
 
 def _require_unforged(request: Request, office: Office, session: Session | None) -> None:

@@ -18,7 +18,7 @@ from worker.web.sessions import Sessions
 from worker.web.site import Site
 from worker.web.tokens import Tokens
 
-__all__ = ["listen", "serve", "site_of"]
+__all__ = ["listen", "serve", "site_of", "tokens_of"]
 
 SHORTEST_SECRET_BYTES = 32
 STOP_SECONDS = 5
@@ -84,16 +84,27 @@ def listen(site: Site) -> socket:
     return listening
 
 
-def _office(here: Deployment, site: Site) -> Office:
-    chosen = here.settings
-    tokens = Tokens(chosen.web_tokens, chosen.web_tokens_file)
-    if not tokens.entries() and not site.is_loopback:
-        raise InvalidConfiguration(
-            f"RETENTION_WEB_HOST is {site.host!r}, which others can reach, and there is no token; make one "
-            "with `retention token new NAME --role viewer --file FILE` and set RETENTION_WEB_TOKENS_FILE, or listen on "
-            "127.0.0.1"
+def tokens_of(here: Deployment, site: Site) -> Tokens:
+    """Return who may ask.
+
+    Raises:
+        InvalidConfiguration: a token is unusable, or there is none and others are meant to reach the server.
+    """
+    tokens = Tokens(here.settings.web_tokens, here.settings.web_tokens_file)
+    if not tokens.entries() and not site.is_local:
+        variable, value, way_out = (
+            ("URL", site.url, "unset it") if site.is_loopback else ("HOST", site.host, "listen on 127.0.0.1")
         )
-    app = create_app(chosen, here.addresses)
+        raise InvalidConfiguration(
+            f"RETENTION_WEB_{variable} is {value!r}, which others can reach, and there is no token; make one with "
+            f"`retention token new NAME --role viewer --file FILE` and set RETENTION_WEB_TOKENS_FILE, or {way_out}"
+        )
+    return tokens
+
+
+def _office(here: Deployment, site: Site) -> Office:
+    tokens = tokens_of(here, site)
+    app = create_app(here.settings, here.addresses)
     return Office(here, app, site, tokens, Sessions(_secret(here), secure=site.is_https), AtWork(app))
 
 

@@ -26,12 +26,12 @@ class Site:
     @property
     def is_loopback(self) -> bool:
         """Say whether only this machine reaches the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether it is meant for this machine alone: neither its address nor its URL leads here from another."""
+        return self.is_loopback and (self.url is None or _is_loopback(urlsplit(self.url).hostname or ""))
 
     @property
     def is_https(self) -> bool:
@@ -54,3 +54,12 @@ class Site:
         if self.url is not None and origin == self.url:
             return True
         return origin == f"http://{host}" and not self.is_https
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
