@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it says, its exit code, and that nothing changed when it refused."""
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -113,6 +114,27 @@ def test_a_database_that_does_not_answer_is_said_within_seconds(stack, arguments
 def test_a_broker_that_does_not_answer_is_said_and_no_sweep_is_left_behind(stack):
     refused(stack.retention(*RUN, RETENTION_BROKER_URL=NOWHERE["RETENTION_BROKER_URL"], patience=30), 5, "the broker")
     assert stack.retention("sweeps", "--json").json == {"sweeps": []}
+
+
+@pytest.fixture
+def mute():
+    """Where connections are taken and nothing is ever answered, as a frozen machine does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("arguments", [RUN, ("status",), ("doctor",)])
+def test_a_broker_that_takes_connections_and_answers_nothing_is_said_within_seconds(stack, mute, arguments):
+    result = stack.retention(*arguments, RETENTION_BROKER_URL=f"redis://{mute}/0", patience=30)
+    assert result.code == 5
+    assert "the broker does not answer" in result.err + result.out
+
+
+@pytest.mark.parametrize("arguments", [("sweeps",), ("doctor",)])
+def test_a_database_that_takes_connections_and_answers_nothing_is_said_within_seconds(stack, mute, arguments):
+    result = stack.retention(*arguments, RETENTION_DATABASE_URL=f"postgresql://{mute}/none", patience=30)
+    assert result.code == 5
+    assert "the database did not answer" in result.err + result.out
 
 
 def test_status_without_a_broker_still_tells_what_the_database_knows(stack):

@@ -1,5 +1,7 @@
 """Liveness and readiness, with each thing that the worker relies on gone."""
 
+import socket
+
 import pytest
 from sqlalchemy import text
 
@@ -39,6 +41,22 @@ def test_without_the_database_it_is_alive_and_not_ready(serve):
 @pytest.mark.usefixtures("heard")
 def test_without_the_broker_it_is_alive_and_not_ready(serve):
     assert failing(serve(RETENTION_BROKER_URL=NOWHERE_BROKER)) == {"broker": "does not answer"}
+
+
+@pytest.fixture
+def mute():
+    """Where connections are taken and nothing is ever answered, as a frozen machine does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_broker_that_takes_connections_and_answers_nothing_keeps_nobody_waiting(serve, mute):
+    server = serve(RETENTION_BROKER_URL=f"redis://{mute}/0")
+    ready = server.ask("/readyz", None, timeout=20).json()["checks"]
+    assert ready == {"database": "ok", "broker": "does not answer", "schema": "ok", "beat": "ok"}
+    assert server.ask("/api/v1/status", timeout=20).json()["workers"] is None
+    assert server.act("/api/v1/sweeps", policy="purge").status_code == 503
 
 
 @pytest.mark.usefixtures("heard")

@@ -9,7 +9,7 @@ import uvicorn
 
 from models.errors import InvalidConfiguration
 from tasks import events
-from worker.app import create_app
+from worker.app import create_client
 from worker.deployment import Deployment
 from worker.web.app import create_web
 from worker.web.at_work import AtWork
@@ -104,7 +104,7 @@ def tokens_of(here: Deployment, site: Site) -> Tokens:
 
 def _office(here: Deployment, site: Site) -> Office:
     tokens = tokens_of(here, site)
-    app = create_app(here.settings, here.addresses)
+    app = create_client(here.settings, here.addresses)
     return Office(here, app, site, tokens, Sessions(_secret(here), secure=site.is_https), AtWork(app))
 
 
