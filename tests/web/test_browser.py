@@ -16,6 +16,7 @@ SECRET = "a secret of the tests, long enough to sign"
 @pytest.fixture
 def secret(tmp_path):
     file = tmp_path / "secret"
+    file.touch(0o600)
     file.write_text(SECRET)
     return str(file)
 

@@ -31,7 +31,7 @@ def test_where_others_reach_it_through_a_proxy_it_refuses_to_start_without_token
 
 
 def test_where_others_reach_it_an_empty_file_of_tokens_is_none(stack, tmp_path):
-    (tmp_path / "tokens").touch()
+    (tmp_path / "tokens").touch(0o600)
     tokens = {"RETENTION_WEB_TOKENS_FILE": str(tmp_path / "tokens")}
     assert stack.retention(*SERVE, RETENTION_WEB_HOST="0.0.0.0", **tokens, **FREE).code == 4
 
@@ -84,6 +84,7 @@ def test_an_address_that_is_taken_is_named(stack):
 def test_a_line_that_is_no_token_is_named_and_not_quoted(stack, tmp_path, line, said):
     digest = digest_of("a token")
     file = tmp_path / "tokens"
+    file.touch(0o600)
     file.write_text(line.replace("%s", digest))
     refused = stack.retention(*SERVE, RETENTION_WEB_TOKENS_FILE=str(file), **FREE)
     assert refused.code == 4
@@ -93,6 +94,7 @@ def test_a_line_that_is_no_token_is_named_and_not_quoted(stack, tmp_path, line, 
 
 def test_a_secret_that_is_too_short_or_gone_is_named_and_not_quoted(stack, tmp_path):
     file = tmp_path / "secret"
+    file.touch(0o600)
     file.write_text("hunter2")
     for told in ("7 bytes", "cannot be read"):
         refused = stack.retention(*SERVE, RETENTION_WEB_SECRET_FILE=str(file), **FREE)
@@ -100,6 +102,18 @@ def test_a_secret_that_is_too_short_or_gone_is_named_and_not_quoted(stack, tmp_p
         assert told in refused.err
         assert "hunter2" not in refused.err
         file.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("variable", ["RETENTION_WEB_TOKENS_FILE", "RETENTION_WEB_SECRET_FILE"])
+@pytest.mark.parametrize(("mode", "said"), [(0o644, "read by everybody"), (0o660, "written by others than its owner")])
+def test_a_file_that_others_can_read_or_change_is_refused(stack, tmp_path, variable, mode, said):
+    file = tmp_path / "of-everybody"
+    file.write_text("# nobody\n" * 10)
+    file.chmod(mode)
+    refused = stack.retention(*SERVE, **{variable: str(file)}, **FREE, patience=30)
+    assert refused.code == 4
+    assert variable in refused.err
+    assert said in refused.err
 
 
 @pytest.mark.parametrize("url", ["retention.example.jp", "https://a.example/path", "https://u:p@a.example", "ftp://a"])

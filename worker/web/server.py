@@ -11,6 +11,7 @@ from models.errors import InvalidConfiguration
 from tasks import events
 from worker.app import create_client
 from worker.deployment import Deployment
+from worker.secret_files import read_private
 from worker.web.app import create_web
 from worker.web.at_work import AtWork
 from worker.web.office import Office
@@ -113,10 +114,7 @@ def _secret(here: Deployment) -> bytes:
     file = here.settings.web_secret_file
     if file is None:
         return token_bytes(SHORTEST_SECRET_BYTES)
-    try:
-        secret = file.read_bytes().strip()
-    except OSError as error:
-        raise InvalidConfiguration(f"RETENTION_WEB_SECRET_FILE: {file} cannot be read: {error.strerror}") from None
+    secret = read_private(file, "RETENTION_WEB_SECRET_FILE").strip()
     if len(secret) < SHORTEST_SECRET_BYTES:
         raise InvalidConfiguration(
             f"RETENTION_WEB_SECRET_FILE: {file} holds {len(secret)} bytes; {SHORTEST_SECRET_BYTES} random ones are "

@@ -14,12 +14,15 @@ from unicodedata import category
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from models.errors import InvalidConfiguration
+from worker.secret_files import read_private
 
 __all__ = ["Entry", "Role", "Tokens", "digest_of", "new_token"]
 
 # Random bytes in a token: nobody guesses 256 bits, so a digest without salt or stretching keeps it.
 RANDOM_BYTES = 32
 PREFIX = "retention_"
+FILE = "RETENTION_WEB_TOKENS_FILE"
+LONGEST_FILE_BYTES = 1024 * 1024  # of thousands of tokens
 OURS = ("beat", "local", "worker")  # what the worker's own acts are recorded under
 
 
@@ -97,27 +100,28 @@ class Tokens:
         self.are_set_up = given is not None or file is not None
         self._given = _read("RETENTION_WEB_TOKENS", given or "")
         self._file = file
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._from_file: tuple[Entry, ...] = ()
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all tokens.
 
         Raises:
-            InvalidConfiguration: the file cannot be read, or a line of it is no token.
+            InvalidConfiguration: the file cannot be read, is open to others, or a line of it is no token.
         """
         if self._file is None:
             return self._given
         try:
             status = self._file.stat()
-            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+            seen = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             if seen != self._seen:
-                self._from_file = _read(str(self._file), self._file.read_text(encoding="utf-8"))
+                content = read_private(self._file, FILE, longest_bytes=LONGEST_FILE_BYTES)
+                self._from_file = _read(str(self._file), content.decode())
                 self._seen = seen
-        except (OSError, UnicodeError) as error:
-            raise InvalidConfiguration(
-                f"RETENTION_WEB_TOKENS_FILE: {self._file} cannot be read ({type(error).__name__})"
-            ) from None
+        except OSError as error:
+            raise InvalidConfiguration(f"{FILE}: {self._file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidConfiguration(f"{FILE}: {self._file} holds no text in UTF-8") from None
         return (*self._given, *self._from_file)
 
     def by_token(self, token: str) -> Entry | None:
