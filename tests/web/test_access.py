@@ -137,7 +137,8 @@ def test_a_tokens_file_that_is_broken_or_gone_lets_nobody_in(server):
     server.file.write_text("{not json\n")
     refused = server.ask("/api/v1/status")
     assert refused.status_code == 503
-    assert "line 1" in refused.json()["detail"]
+    assert refused.json()["detail"] == "the configuration is not in order; the log says what"
+    assert "line 1" in server.events("request.refused")[-1]["reason"]
     server.file.unlink()
     assert server.ask("/api/v1/status").status_code == 503
 

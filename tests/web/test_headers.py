@@ -27,6 +27,26 @@ def test_every_answer_forbids_frames_foreign_scripts_guessed_types_and_referrers
             assert "Strict-Transport-Security" not in headers, path
 
 
+def test_the_log_names_routes_and_nothing_that_somebody_typed(server):
+    typed = [
+        "/api/v1/accounts/taro@example.jp",
+        "/taro@example.jp",
+        "/static/taro@example.jp",
+        "/api/v1/taro@example.jp",
+    ]
+    for path in [*typed, "/api/v1/sweeps/4711", "/login?for=taro@example.jp"]:
+        server.ask(path)
+    assert [each["route"] for each in server.events("request.answered")] == [
+        "/api/v1/accounts/{account_id}",
+        None,
+        None,
+        None,
+        "/api/v1/sweeps/{sweep_id}",
+        "/login",
+    ]
+    assert "taro@" not in server.log.read_text()
+
+
 def test_what_the_api_tells_is_stored_nowhere(server):
     with server.client("viewer") as client:
         for path in ("/api/v1/status", "/api/v1/session", "/api/v1/sweeps/1", "/metrics", "/nowhere"):

@@ -38,6 +38,18 @@ def test_without_the_database_it_is_alive_and_not_ready(serve):
     assert set(wrong.values()) == {"does not answer"}
 
 
+def test_where_the_database_should_be_is_told_to_the_log_and_to_nobody_who_is_not_logged_in(serve):
+    server = serve(RETENTION_DATABASE_URL=NOWHERE_DATABASE)
+    scraped = server.ask("/metrics", None)
+    assert scraped.status_code == 503
+    assert scraped.json()["detail"] == "the database or the broker does not answer; the log says which"
+    (refused,) = server.events("request.refused")
+    assert refused["route"] == "/metrics"
+    assert "127.0.0.1" in refused["reason"]
+    assert "secret-word" not in server.log.read_text()
+    assert "127.0.0.1" in server.ask("/api/v1/pauses").json()["detail"]
+
+
 @pytest.mark.usefixtures("heard")
 def test_without_the_broker_it_is_alive_and_not_ready(serve):
     assert failing(serve(RETENTION_BROKER_URL=NOWHERE_BROKER)) == {"broker": "does not answer"}

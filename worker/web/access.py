@@ -62,6 +62,7 @@ class Requires:
             Problem: 401 where nobody known asks, 403 where their role is too low or their page may be another's.
         """
         person = _person(request, office, credentials, cookie)
+        request.state.is_known = True  # and so may be told why something is away
         if person.role < self.role:
             raise Problem(403, f"this needs the role {self.role.label}; {person.name} is {person.role.label}")
         return person

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks import events
-from worker.web.problems import bug, problem
+from worker.web.problems import bug, problem, route_of
 from worker.web.site import Site
 
 __all__ = ["Border"]
@@ -70,7 +70,7 @@ class Border:
         if scope["path"] not in BY_ANY_NAME:
             seconds = round(monotonic() - began, 3)
             log.info(
-                events.REQUEST_ANSWERED, method=scope["method"], path=scope["path"], status=status, seconds=seconds
+                events.REQUEST_ANSWERED, method=scope["method"], route=route_of(scope), status=status, seconds=seconds
             )
 
     def _complete(self, headers: MutableHeaders, path: str) -> None:
