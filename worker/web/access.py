@@ -89,7 +89,8 @@ def person_at_browser(request: Request, office: Office, session: Session | None)
     """Return who is logged in, or the local person where no token is needed; None where nobody is."""
     if _is_open(request, office):
         return Person(LOCAL, Role.OPERATOR)
-    entry: Entry | None = office.tokens.by_digest(session.token) if session and session.token else None
+    marked = session.mark if session else None
+    entry: Entry | None = office.tokens.find(marked, office.sessions.mark) if marked else None
     return None if entry is None else Person(entry.name, entry.role)
 
 

@@ -10,14 +10,18 @@ import uvicorn
 from models.errors import InvalidConfiguration
 from tasks import events
 from worker.app import create_client
+from worker.broker import redis_client
 from worker.deployment import Deployment
 from worker.secret_files import read_private
 from worker.web.app import create_web
 from worker.web.at_work import AtWork
+from worker.web.ended import Ended
 from worker.web.office import Office
+from worker.web.readiness import Readiness
 from worker.web.sessions import Sessions
 from worker.web.site import Site
 from worker.web.tokens import Tokens
+from worker.web.wrong_logins import WrongLogins
 
 __all__ = ["listen", "serve", "site_of", "tokens_of"]
 
@@ -50,6 +54,8 @@ def serve(here: Deployment, started: Callable[[str], None]) -> None:
     host, port = listening.getsockname()[:2]
     url = site.url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info(events.WEB_STARTED, url=url, port=port)
+    if site.is_in_clear:
+        log.warning(events.WEB_IN_CLEAR, url=url, way_out="a proxy that ends TLS, and its URL in RETENTION_WEB_URL")
     started(url)
     with listening:
         try:
@@ -106,7 +112,8 @@ def tokens_of(here: Deployment, site: Site) -> Tokens:
 def _office(here: Deployment, site: Site) -> Office:
     tokens = tokens_of(here, site)
     app = create_client(here.settings, here.addresses)
-    return Office(here, app, site, tokens, Sessions(_secret(here), secure=site.is_https), AtWork(app))
+    sessions = Sessions(_secret(here), Ended(redis_client(here.addresses.broker_url)), secure=site.is_https)
+    return Office(here, app, site, tokens, sessions, AtWork(app), Readiness(here, app), WrongLogins())
 
 
 def _secret(here: Deployment) -> bytes:

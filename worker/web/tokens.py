@@ -1,7 +1,7 @@
 """Who may ask: tokens by their digests, each with a name, a role and perhaps an end."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import sha256
@@ -126,15 +126,15 @@ class Tokens:
 
     def by_token(self, token: str) -> Entry | None:
         """Return the entry of a token that is still good; None where there is none."""
-        return self.by_digest(digest_of(token))
+        return self.find(digest_of(token), str)
 
-    def by_digest(self, digest: str) -> Entry | None:
-        """Return the entry with this digest that is still good; None where there is none.
+    def find(self, wanted: str, shown: Callable[[str], str]) -> Entry | None:
+        """Return the entry whose digest is `wanted` once it is `shown`, and still good; None where there is none.
 
         Every entry is compared, in constant time: how long it takes tells nothing about any of them.
         """
         now = datetime.now(UTC)
-        found = [each for each in self.entries() if compare_digest(each.sha256, digest)]
+        found = [each for each in self.entries() if compare_digest(shown(each.sha256), wanted)]
         return next((each for each in found if not each.is_over(now)), None)
 
 
