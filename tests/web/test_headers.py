@@ -1,5 +1,6 @@
 """Headers of every answer, and pages that need nothing from elsewhere."""
 
+import json
 import re
 
 import pytest
@@ -68,6 +69,15 @@ def test_the_description_needs_no_script_of_its_own_and_nothing_from_elsewhere(s
     assert not re.search(r"<script>|<script [^>]*>[^<]|<style| style=| on\w+=", page)
 
 
-def test_a_body_that_is_too_large_is_refused(server):
-    refused = server.act("/api/v1/policies/purge/pause", reason="x" * 100_000)
-    assert refused.status_code == 413
+def in_parts(content):
+    yield from (content[begin : begin + 10_000] for begin in range(0, len(content), 10_000))
+
+
+def test_a_body_that_is_too_large_is_refused_with_a_document_whether_its_length_is_said_or_not(server):
+    body = json.dumps({"reason": "x" * 100_000}).encode()
+    for content in (body, in_parts(body)):
+        headers = {"Content-Type": "application/json"}
+        refused = server.ask("/api/v1/policies/purge/pause", "operator", "POST", content=content, headers=headers)
+        assert refused.status_code == 413
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert refused.json()["title"] == "Too large"
