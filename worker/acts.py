@@ -32,7 +32,7 @@ class Acts:
         """Trigger a sweep of one policy, or of `all`; returns them.
 
         Raises:
-            Refused: the policy is unknown, or actor or reason is blank.
+            Refused: the policy is unknown, or actor or reason cannot be recorded.
             Unavailable: the broker does not answer, and nothing was triggered; or it went away since, and the sweep
                 starts when it is back.
         """

@@ -14,6 +14,7 @@ from unicodedata import category
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from models.errors import InvalidConfiguration
+from tasks.rules.named import LONGEST
 from worker.secret_files import read_private
 
 __all__ = ["Entry", "Role", "Tokens", "digest_of", "new_token"]
@@ -59,7 +60,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST["actor"]), AfterValidator(_name)]
     role: Role
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     expires_at: AwareDatetime | None = None
