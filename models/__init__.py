@@ -18,7 +18,7 @@ from models.my_page import (
     SavedJob,
     SavedSearch,
 )
-from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
+from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge, Reckoning
 from models.quarantine import Quarantine
 from models.sweep import Heartbeat, Sweep, SweepStatus
 from models.transition import Transition, TransitionKind
@@ -53,6 +53,7 @@ __all__ = [
     "Purge",
     "Quarantine",
     "Receipt",
+    "Reckoning",
     "Registration",
     "SavedJob",
     "SavedSearch",
