@@ -20,6 +20,7 @@ from models.my_page import (
 )
 from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge, Reckoning
 from models.quarantine import Quarantine
+from models.quiet_hours import QuietHours
 from models.sweep import Heartbeat, Sweep, SweepStatus
 from models.transition import Transition, TransitionKind
 
@@ -52,6 +53,7 @@ __all__ = [
     "PolicyName",
     "Purge",
     "Quarantine",
+    "QuietHours",
     "Receipt",
     "Reckoning",
     "Registration",

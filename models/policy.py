@@ -9,6 +9,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from models import calendar
+from models.quiet_hours import QuietHours
 
 __all__ = ["CounterOnly", "Policies", "Policy", "PolicyName", "Purge", "Reckoning"]
 
@@ -51,16 +52,22 @@ class CounterOnly:
         days: last day on which the owner can reactivate alone.
         zone: where days begin and end, and in which `cron` is read.
         cron: five fields.
+        quiet: when sweeps of the cron rest; None: never.
     """
 
     days: int
     zone: ZoneInfo
     cron: str
+    quiet: QuietHours | None = None
 
     @property
     def name(self) -> PolicyName:
         """The policy's name."""
         return PolicyName.COUNTER_ONLY
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that `now` lies in; None where it lies in none."""
+        return self.quiet.until(now, self.zone) if self.quiet else None
 
     @property
     def fingerprint(self) -> str:
@@ -109,16 +116,22 @@ class Purge:
         years: calendar years from invalidation to deletion.
         zone: where days begin and end, and in which `cron` is read.
         cron: five fields.
+        quiet: when sweeps of the cron rest; None: never.
     """
 
     years: int
     zone: ZoneInfo
     cron: str
+    quiet: QuietHours | None = None
 
     @property
     def name(self) -> PolicyName:
         """The policy's name."""
         return PolicyName.PURGE
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that `now` lies in; None where it lies in none."""
+        return self.quiet.until(now, self.zone) if self.quiet else None
 
     @property
     def fingerprint(self) -> str:

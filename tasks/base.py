@@ -58,6 +58,7 @@ class Runtime:
         batch_accounts: accounts in one transaction, at most.
         drains: drain tasks of one sweep at a time.
         drain_seconds: how long one drain task takes up batches before it makes room for others.
+        rest_multiple: longest rest after a batch while others are at work, as a multiple of its time; 0: none.
         limits: the gates' numbers.
         broker_clock: asks the broker what time it is; raises `Unavailable` where it does not answer.
         check_schema: raises `InvalidConfiguration` where the schema is not the one this program is written for.
@@ -72,6 +73,7 @@ class Runtime:
     batch_accounts: int
     drains: int
     drain_seconds: float
+    rest_multiple: float
     limits: Limits
     broker_clock: Callable[[], datetime]
     check_schema: Callable[[], None]

@@ -23,7 +23,9 @@ from tasks.erase_files import wake_erasers
 from tasks.finish import give_up, reconcile_sweep
 from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
+from tasks.pace import Pace
 from tasks.quarantine import note_failure
+from tasks.quiet import is_resting
 from tasks.reconcile import find_remains, references_to_accounts, verify_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
@@ -48,7 +50,7 @@ def send_drains(sweep_id: int, drains: int) -> None:
 def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
     """Run batches until nothing due can be claimed or the time is up; then end the sweep, or go on later."""
     current, cutoff = open_sweep(self.runtime, sweep_id)
-    if current.status != SweepStatus.RUNNING:
+    if current.status != SweepStatus.RUNNING or is_resting(self.runtime, current):
         return
     if stopped_since(self.runtime, cutoff):
         _pass_gates_again(self, sweep_id)
@@ -100,6 +102,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         return False
     examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
     limit = min(runtime.limits.canary_accounts if is_canary else FIRST_ACCOUNTS, runtime.batch_accounts)
+    pace = Pace(runtime)
     time_is_up = runtime.patience()
     overtime = False
     while (overtime and not runtime.is_stopping()) or not time_is_up():
@@ -132,6 +135,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
             return False
         seconds = monotonic() - began
         _tell(task, current, lane, batch, seconds)
+        pace.rest(seconds)
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)

@@ -9,6 +9,7 @@ from models import SweepStatus
 from tasks import events
 from tasks.base import MINUTELY, RetentionTask
 from tasks.drain import send_drains
+from tasks.quiet import is_resting
 from tasks.statements.sweeps import select_open
 from tasks.sweep import sweep
 from tasks.transaction import transaction
@@ -16,7 +17,7 @@ from tasks.transaction import transaction
 __all__ = ["recover"]
 
 # Waking a lane that is awake does no harm, so a drain lost in the minute's last seconds waits for one minute, not two.
-QUIET = timedelta(seconds=10)
+SILENT = timedelta(seconds=10)
 # Gates are passed anew once a minute, and a plan may take most of it to be frozen.
 JUDGED = timedelta(seconds=50)
 
@@ -30,10 +31,10 @@ def recover(self: RetentionTask) -> None:
     What a dead worker had claimed needs no giving back: its transaction was rolled back with it.
     """
     with transaction(self.runtime.engine) as connection:
-        quiet = connection.execute(select_open(running=QUIET, others=JUDGED)).all()
-    for sweep_id, status in quiet:
-        if status == SweepStatus.RUNNING:
-            log.warning(events.SWEEP_WOKEN, sweep=sweep_id)
-            send_drains(sweep_id, self.runtime.drains)
-        else:
-            sweep.apply_async((sweep_id,), **MINUTELY)
+        silent = connection.execute(select_open(running=SILENT, others=JUDGED)).all()
+    for each in silent:
+        if each.status != SweepStatus.RUNNING:
+            sweep.apply_async((each.id,), **MINUTELY)
+        elif not is_resting(self.runtime, each):
+            log.warning(events.SWEEP_WOKEN, sweep=each.id)
+            send_drains(each.id, self.runtime.drains)

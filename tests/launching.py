@@ -1,66 +1,103 @@
-"""Commands of ours in processes of their own, forked from one that has the program imported already.
+"""Processes of ours, forked from one that has the program imported already: to import it takes most of a second.
 
-To import it takes longer than most commands do. How a command begins from nothing is seen where workers, beats,
-servers and `up` are started, which are started as anybody would.
+How the program begins from nothing is seen by the tests of `up`, of the documents' commands, and of the images.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import NamedTuple
 
-__all__ = ["launch"]
+__all__ = ["Forked", "Streams", "launch"]
 
 COMMANDS = [f"worker.cli.{found.name}" for found in iter_modules(find_spec("worker.cli").submodule_search_locations)]
+# Not `worker.daemons`: what it shares with the processes of a worker would be shared by all workers.
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload([*COMMANDS, "worker.app", "worker.web.server", "kombu.transport.redis"])
+FORKING.set_forkserver_preload([*COMMANDS, "worker.app", "worker.web.server", "celery.bin.celery"])
 
 # An interpreter reads these once, when it starts.
 READ_AT_START = ("PYTHONPATH", "LD_PRELOAD")
 
-Streams = tuple[Path, Path, Path]
+
+class Streams(NamedTuple):
+    """Files in place of the standard streams; all are there, and what is written is appended."""
+
+    given: Path
+    out: Path
+    err: Path
 
 
-def launch(arguments: Sequence[str], environment: Mapping[str, str], streams: Streams, patience: float) -> int:
-    """Run `python -m worker` with its standard streams in files; returns its exit code, negative for a signal.
+class Forked:
+    """A process that was forked for us, handled as `subprocess.Popen` is."""
 
-    Raises:
-        subprocess.TimeoutExpired: it took longer than `patience`, in seconds, and was killed.
-    """
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+        assert process.pid is not None
+        self.pid = process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if (code := self.poll()) is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def launch(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], streams: Streams
+) -> Forked | subprocess.Popen[bytes]:
+    """Start `python -m module`, in a session of its own."""
     if any(environment.get(name) != os.environ.get(name) for name in READ_AT_START):
-        return _launch_anew(arguments, environment, streams, patience)
-    process = FORKING.Process(target=_run, args=(tuple(arguments), dict(environment), tuple(map(str, streams))))
+        with streams.given.open("rb") as given, streams.out.open("ab") as out, streams.err.open("ab") as err:
+            command = [sys.executable, "-m", module, *arguments]
+            return subprocess.Popen(
+                command, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True
+            )
+    process = FORKING.Process(target=_run, args=(module, tuple(arguments), dict(environment), streams))
     process.start()
-    process.join(patience)
-    if process.is_alive():
-        process.kill()
-        process.join()
-        raise subprocess.TimeoutExpired(list(arguments), patience)
-    assert process.exitcode is not None
-    return process.exitcode
+    return Forked(process)
 
 
-def _launch_anew(arguments: Sequence[str], environment: Mapping[str, str], streams: Streams, patience: float) -> int:
-    command = [sys.executable, "-m", "worker", *arguments]
-    with streams[0].open() as given, streams[1].open("w") as out, streams[2].open("w") as err:
-        done = subprocess.run(
-            command, env=environment, stdin=given, stdout=out, stderr=err, timeout=patience, check=False
-        )
-    return done.returncode
-
-
-def _run(arguments: tuple[str, ...], environment: dict[str, str], streams: tuple[str, str, str]) -> None:
-    for number, (path, how) in enumerate(zip(streams, (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY), strict=True)):
-        os.dup2(os.open(path, how), number)
-    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 - multiprocessing has closed the one there was
+def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], streams: Streams) -> None:
+    """Become what a new interpreter would be."""
+    os.setsid()
+    appending = os.O_WRONLY | os.O_APPEND
+    for number, (path, how) in enumerate(zip(streams, (os.O_RDONLY, appending, appending), strict=True)):
+        opened = os.open(path, how)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # multiprocessing has closed the one there was
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    sys.argv = ["retention", *arguments]
-    runpy.run_module("worker", run_name="__main__", alter_sys=True)
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()

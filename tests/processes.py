@@ -4,18 +4,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from launching import launch
+from launching import Forked, Streams, launch
 
 __all__ = ["Result", "Stack", "until"]
 
 PATIENCE_SECONDS = 120
+
+Process = Forked | subprocess.Popen[bytes]
 
 
 class Result:
@@ -37,7 +38,7 @@ class Stack:
 
     def __init__(self, database_url: str, broker_url: str, directory: Path, **settings: str) -> None:
         self.directory = directory
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Process] = []
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RETENTION_")}
         self.environment = clean | settings
         self.environment["RETENTION_DATABASE_URL"] = database_url
@@ -57,36 +58,34 @@ class Stack:
         """
         environment = {k: v for k, v in (self.environment | changes).items() if v is not None}
         with TemporaryDirectory(dir=self.directory) as directory:
-            streams = (Path(directory, "given"), Path(directory, "out"), Path(directory, "err"))
+            streams = Streams(*(Path(directory, name) for name in ("given", "out", "err")))
             for path, content in zip(streams, (given or "", "", ""), strict=True):
                 path.write_text(content)
-            code = launch(arguments, environment, streams, patience)
-            result = Result(code, *(path.read_text() for path in streams[1:]))
+            process = launch("worker", arguments, environment, streams)
+            try:
+                code = process.wait(patience)
+            finally:
+                process.kill()
+            result = Result(code, streams.out.read_text(), streams.err.read_text())
         assert not check or result.code == 0, result.err
         return result
 
-    def start(self, *arguments: str, log: str, **changes: str) -> subprocess.Popen[bytes]:
-        """Start a process of ours in a session of its own."""
-        with (self.directory / f"{log}.log").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                env=self.environment | changes,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+    def start(self, module: str, *arguments: str, log: str, **changes: str) -> Process:
+        """Start a process of ours in a session of its own, which writes to its log alone."""
+        written = self.directory / f"{log}.log"
+        written.touch()
+        process = launch(module, arguments, self.environment | changes, Streams(Path(os.devnull), written, written))
         self.processes.append(process)
         return process
 
-    def worker(self, name: str = "worker", concurrency: int = 3, **changes: str) -> subprocess.Popen[bytes]:
+    def worker(self, name: str = "worker", concurrency: int = 3, **changes: str) -> Process:
         """Start a Celery worker and wait until it answers."""
         arguments = ("celery", "-A", "worker", "worker", f"--concurrency={concurrency}", f"--hostname={name}@%h")
         process = self.start(*arguments, log=name, **changes)
         until(lambda: b"ready." in (self.directory / f"{name}.log").read_bytes(), f"{name} is ready")
         return process
 
-    def beat(self, name: str = "beat", **changes: str) -> subprocess.Popen[bytes]:
+    def beat(self, name: str = "beat", **changes: str) -> Process:
         """Start a beat."""
         return self.start("celery", "-A", "worker", "beat", log=name, **changes)
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models import CounterOnly, Policies, Purge
+from models import CounterOnly, Policies, Purge, QuietHours
 from models.errors import InvalidConfiguration
 from tasks.rules.gate import Limits
 from tasks.rules.ticks import is_cron
@@ -101,11 +101,24 @@ def _cron(expression: str) -> str:
     return expression
 
 
+def _hours(text: str) -> str:
+    try:
+        QuietHours.parse(text)
+    except ValueError:
+        raise ValueError("two times of day that differ, such as 08:00-20:00") from None
+    return text
+
+
+def _quiet(hours: str | None) -> QuietHours | None:
+    return QuietHours.parse(hours) if hours else None
+
+
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 DocumentsUrl = Annotated[str, AfterValidator(documents_url)]
 ExportUrl = Annotated[str, AfterValidator(export_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+Hours = Annotated[str, AfterValidator(_hours)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -131,8 +144,20 @@ class Settings(BaseSettings):
     retention_years: int = Field(5, ge=1, le=100, description="calendar years from invalidation to deletion")
     counter_only_cron: Cron = Field("10 0 * * *", description="when windows are closed, in that zone")
     purge_cron: Cron = Field("30 0 * * *", description="when data is deleted, in that zone")
+    counter_only_quiet_hours: Hours | None = Field(
+        None,
+        description="when sweeps of this cron rest, by the clock of that zone, such as 08:00-20:00; unset: never",
+    )
+    purge_quiet_hours: Hours | None = Field(None, description="the same for deleting")
     batch_accounts: int = Field(1000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
+    rest_multiple: float = Field(
+        9.0,
+        ge=0,
+        le=99,
+        description="longest rest after a batch while others are at work in the database, as a multiple of its time; "
+        "0: none",
+    )
     ceiling_accounts: int = Field(
         100_000, ge=0, description="most accounts that one sweep may touch without approval; 0 allows nothing"
     )
@@ -184,8 +209,10 @@ class Settings(BaseSettings):
         """Both policies as configured."""
         zone = ZoneInfo(self.timezone)
         return Policies(
-            purge=Purge(years=self.retention_years, zone=zone, cron=self.purge_cron),
-            counter_only=CounterOnly(days=self.reactivation_days, zone=zone, cron=self.counter_only_cron),
+            purge=Purge(self.retention_years, zone, self.purge_cron, _quiet(self.purge_quiet_hours)),
+            counter_only=CounterOnly(
+                self.reactivation_days, zone, self.counter_only_cron, _quiet(self.counter_only_quiet_hours)
+            ),
         )
 
     @property

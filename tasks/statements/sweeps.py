@@ -34,6 +34,7 @@ __all__ = [
     "count_ended",
     "end_sweep",
     "fail_sweep",
+    "hear_sweep",
     "insert_sweep",
     "mark_canary",
     "read_clock",
@@ -186,10 +187,15 @@ def count_batch(sweep_id: int, accounts: int) -> ReturningUpdate[int]:
     )
 
 
-def select_open(*, running: timedelta, others: timedelta) -> Select[int, str]:
-    """Select unended sweeps last heard of longer ago than their status allows: rows (id, status)."""
-    quiet = Sweep.heard_at < func.now() - case((Sweep.status == SweepStatus.RUNNING, running), else_=others)
-    return select(Sweep.id, Sweep.status).where(Sweep.ended_at.is_(None), quiet).order_by(Sweep.id)
+def select_open(*, running: timedelta, others: timedelta) -> Select[Any]:
+    """Select unended sweeps last heard of longer ago than their status allows: every column of `sweeps`."""
+    silent = Sweep.heard_at < func.now() - case((Sweep.status == SweepStatus.RUNNING, running), else_=others)
+    return select(*Sweep.__table__.columns).where(Sweep.ended_at.is_(None), silent).order_by(Sweep.id)
+
+
+def hear_sweep(sweep_id: int) -> Update:
+    """Note that a sweep was seen to be well, though it does nothing now."""
+    return update(Sweep).where(Sweep.id == sweep_id).values(heard_at=func.clock_timestamp())
 
 
 def select_sweeps(

@@ -5,6 +5,7 @@ from worker.settings import FROM_FILES, Settings
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 # Unset by default, or with a default that depends on where the checkout is.
 UNSET = {"database_url", "broker_url", "documents_url", "export_url", "var_directory", "alive_file"}
+UNSET |= {"counter_only_quiet_hours", "purge_quiet_hours"}
 UNSET |= {"web_url", "web_tokens_file", "web_tokens", "web_secret_file"}
 
 

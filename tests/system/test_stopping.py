@@ -13,6 +13,9 @@ from worker.broker import redis_client
 EVERYBODY = {"RETENTION_CEILING_ACCOUNTS": "9999", "RETENTION_CEILING_SHARE": "1", "RETENTION_CEILING_FORECAST": "1e6"}
 SMALL_BATCHES = EVERYBODY | {"RETENTION_BATCH_ACCOUNTS": "5"}
 
+# Celery's word for a message that arrives when nobody takes any more.
+HANDED_BACK = "Requeuing undeliverable message"
+
 
 def scalar(engine, statement):
     with engine.connect() as connection:
@@ -69,7 +72,8 @@ def test_a_worker_that_is_told_to_stop_ends_between_batches_and_another_goes_on_
     assert unacknowledged(broker_url) == 0
     assert queued(broker_url) == 2, "both lanes wait for another worker"
     failed = [each for each in lines if each["level"] in ("warning", "error", "critical")]
-    assert [each["event"] for each in failed if each["logger"] != "py.warnings"] == []
+    told = [each["event"] for each in failed if each["logger"] != "py.warnings"]
+    assert [event for event in told if not event.startswith(HANDED_BACK)] == []
     # No beat runs here: nothing but what was handed back can wake the second worker.
     stack.worker("another")
     until(lambda: sweeps(stack)[0]["status"] == "done", "the rest is done")

@@ -22,12 +22,15 @@ BEAT_SILENT_SECONDS = 150
 
 
 class PolicyStatus(TypedDict):
-    """How far behind one policy is; numbers are null before the first measurement."""
+    """How far behind one policy is; numbers are null before the first measurement, and so is the end of quiet hours
+    outside of them.
+    """
 
     due: int | None
     overdue: int | None
     oldest_due_at: str | None
     next_tick: str
+    quiet_until: str | None
 
 
 class Paused(TypedDict):
@@ -128,6 +131,7 @@ def _policy(here: Deployment, name: PolicyName, standing: Standing | None, now: 
         "overdue": late.overdue if late else None,
         "oldest_due_at": rfc3339(late.oldest_due_at, here.zone) if late else None,
         "next_tick": str(rfc3339(next_tick(policy.cron, policy.zone, now), here.zone)),
+        "quiet_until": rfc3339(policy.quiet_until(now), here.zone),
     }
 
 

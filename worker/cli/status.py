@@ -40,7 +40,7 @@ def command(*, as_json: bool) -> int:
 
 def _show(document: Status) -> None:
     rows = ([name, *each.values()] for name, each in document["policies"].items())
-    show(table(None, ("policy", "due", "overdue", "oldest due at", "next tick"), rows), "")
+    show(table(None, ("policy", "due", "overdue", "oldest due at", "next tick", "quiet until"), rows), "")
     if document["sweeps"]:
         show(sweep_table("Under way", document["sweeps"]), *held_lines(document["sweeps"]), "")
     found = [f"{kind} {accounts:,}" for kind, accounts in document["anomalies"].items() if accounts]

@@ -14,7 +14,7 @@ export function showPolicies(status) {
 }
 
 function card(policy, status) {
-  const { due, overdue, oldest_due_at: oldest, next_tick: next } = status.policies[policy];
+  const { due, overdue, oldest_due_at: oldest, next_tick: next, quiet_until: quiet } = status.policies[policy];
   const paused = status.paused[policy];
   const running = status.sweeps.filter((each) => each.policy === policy && each.status !== "held");
   const name = policyName(policy);
@@ -26,6 +26,7 @@ function card(policy, status) {
       [t("policy.overdue"), h("span", { class: overdue ? "bad" : null }, number(overdue))],
       [t("policy.oldest"), ...[whenAgo(oldest, status.at)].flat()],
       [t("policy.next"), when(next)],
+      ...(quiet ? [[t("policy.quiet"), when(quiet)]] : []),
     ]),
     paused && pauseOf(paused, status.at),
     running.map((sweep) => progressOf(sweep, status.at)),

@@ -1,0 +1,55 @@
+"""Pace: how long a lane rests after a batch, so that others at work in the database hardly notice it."""
+
+from dataclasses import dataclass
+
+__all__ = ["BEHIND_BYTES", "MOST_SECONDS", "Signs", "rest", "smoothed"]
+
+# To each other session at work belongs twice the time that a batch has taken.
+GIVEN = 2.0
+# What is written now arrives at a replica, and so at its readers, after all of this.
+BEHIND_BYTES = 64 * 2**20
+# A worker that is told to stop, and a pause, need not wait for a long rest.
+MOST_SECONDS = 2.0
+# One look is an accident; about so many looks together are a load.
+LOOKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a look at the database has shown.
+
+    Attributes:
+        busy: sessions of others that are at work.
+        waiting: of these, how many wait for a lock.
+        behind: bytes of the write-ahead log that the slowest connected replica has not got yet; 0 without one.
+        forced: checkpoints asked for early, since the server counts, because much was written.
+    """
+
+    busy: int
+    waiting: int
+    behind: int
+    forced: int
+
+
+def smoothed(busy: float | None, signs: Signs) -> float:
+    """Return how many others are at work, of late: the latest look counts for a fifth, the first one alone."""
+    return signs.busy if busy is None else busy + (signs.busy - busy) / LOOKS
+
+
+def rest(seconds: float, *, busy: float, signs: Signs, before: Signs, most: float) -> float:
+    """Return how long to rest after a batch, in seconds.
+
+    Nobody at work: no rest. Otherwise in proportion to how many are, twice as long while checkpoints are forced; and
+    the longest where somebody waits for a lock or a replica falls behind, whose readers are not seen here.
+
+    Args:
+        seconds: that the batch took.
+        busy: others at work, smoothed.
+        signs: as they are after the batch.
+        before: as they were at the look before.
+        most: longest rest, as a multiple of `seconds`; 0 is never to rest.
+    """
+    share = GIVEN * busy * (2 if signs.forced > before.forced else 1)
+    if signs.waiting or signs.behind > BEHIND_BYTES:
+        share = most
+    return min(seconds * min(share, most), MOST_SECONDS)

