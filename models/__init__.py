@@ -18,7 +18,7 @@ from models.my_page import (
     SavedJob,
     SavedSearch,
 )
-from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
+from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge, Reckoning
 from models.quarantine import Quarantine
 from models.quiet_hours import QuietHours
 from models.sweep import Heartbeat, Sweep, SweepStatus
@@ -55,6 +55,7 @@ __all__ = [
     "Quarantine",
     "QuietHours",
     "Receipt",
+    "Reckoning",
     "Registration",
     "SavedJob",
     "SavedSearch",

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from models import calendar
 from models.quiet_hours import QuietHours
 
-__all__ = ["CounterOnly", "Policies", "Policy", "PolicyName", "Purge"]
+__all__ = ["CounterOnly", "Policies", "Policy", "PolicyName", "Purge", "Reckoning"]
 
 
 # Raise it when a change of this program makes other accounts due than before: sweeps are then held for a second look.
@@ -23,6 +23,25 @@ class PolicyName(StrEnum):
 
     COUNTER_ONLY = "counter_only"
     PURGE = "purge"
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """How a rule is counted from an event, as facts: what a sentence in any language is made of.
+
+    Attributes:
+        event_at: the event.
+        first_day: first local day that counts.
+        last_day: last local day of the period; what the rule says is due from the day after.
+        length: of the period, in days or years as its policy counts.
+        said: the sentence, in English.
+    """
+
+    event_at: datetime
+    first_day: date
+    last_day: date
+    length: int
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +97,15 @@ class CounterOnly:
         """Return the exclusive bound on `withdrawn_at` at `now`."""
         return calendar.window_cutoff(now, days=self.days, zone=self.zone)
 
-    def reckoning(self, event_at: datetime) -> str:
-        """Say in words how the rule is counted from a withdrawal."""
+    def reckoning(self, event_at: datetime) -> Reckoning:
+        """Return how the rule is counted from a withdrawal."""
+        withdrawn = calendar.today(event_at, self.zone)
         last = calendar.today(self.due_from(event_at), self.zone) - timedelta(days=1)
-        return (
-            f"withdrawn on {calendar.today(event_at, self.zone)} in {self.zone.key}; the owner can reactivate through "
+        said = (
+            f"withdrawn on {withdrawn} in {self.zone.key}; the owner can reactivate through "
             f"day {self.days}, {last} (the service's manual, section 9.2)"
         )
+        return Reckoning(event_at, withdrawn + timedelta(days=1), last, self.days, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +161,15 @@ class Purge:
         """Return the inclusive bound on `invalidated_at` at `now`."""
         return calendar.retention_cutoff(now, years=self.years, zone=self.zone)
 
-    def reckoning(self, event_at: datetime) -> str:
-        """Say in words how the rule is counted from an invalidation."""
+    def reckoning(self, event_at: datetime) -> Reckoning:
+        """Return how the rule is counted from an invalidation."""
+        first = calendar.first_day_counted(event_at, self.zone)
         last = calendar.today(self.due_from(event_at), self.zone) - timedelta(days=1)
-        return (
+        said = (
             f"invalid since {event_at.astimezone(self.zone).isoformat()}; the first day that counts is "
-            f"{calendar.first_day_counted(event_at, self.zone)}, the last of {self.years} years {last} "
-            "(Civil Code, articles 140, 141, 143)"
+            f"{first}, the last of {self.years} years {last} (Civil Code, articles 140, 141, 143)"
         )
+        return Reckoning(event_at, first, last, self.years, said)
 
 
 def _fingerprint(*, zone: ZoneInfo, **period: int) -> str:

@@ -11,6 +11,7 @@ from models.errors import NotThereError, Refused
 from tasks import events
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.gate import Gate, Stop
+from tasks.rules.named import require_named
 from tasks.statements.control import (
     delete_plan,
     freeze_plan,
@@ -92,8 +93,9 @@ def approve(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:
 
     Raises:
         Refused: there is no such sweep, it is not held, nobody can release it but the end of its reasons, or the
-            one who asked for it by hand wants to approve it, too.
+            one who asked for it by hand wants to approve it, too; or actor or reason cannot be recorded.
     """
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection:
         held = _held(connection, sweep_id)
         _require_approvable(held, actor)
@@ -115,8 +117,9 @@ def reject(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:
     """End a held sweep; what is due is judged anew by the next one.
 
     Raises:
-        Refused: there is no such sweep, or it is not held.
+        Refused: there is no such sweep, it is not held, or actor or reason cannot be recorded.
     """
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection:
         held = _held(connection, sweep_id)
         connection.execute(reject_sweep(sweep_id))

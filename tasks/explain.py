@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from models import Account, Hold, JobSeeking, Policies, Policy, PolicyName, State, Status, Transition
+from models import Account, Hold, JobSeeking, Policies, Policy, PolicyName, Reckoning, State, Status, Transition
 from models.errors import NoSuchAccountError
 from tasks.rules.anomaly import Anomaly, anomalies
 from tasks.statements.log import select_actions
@@ -33,6 +33,7 @@ class Explanation:
         counter_only_from: first instant at which it may be moved; None when nothing leads there.
         purge_from: first instant at which it may be deleted; None when nothing leads there.
         because: for each policy that leads somewhere, in words, the event and the rule it is counted by.
+        reckoned: the same as facts; empty where the log alone knows the account.
         holds: unreleased holds.
         anomalies: what is wrong with its dates; any keeps the worker away.
         prevented: for each policy what keeps it from acting now; empty where the next sweep will.
@@ -50,6 +51,7 @@ class Explanation:
     counter_only_from: datetime | None
     purge_from: datetime | None
     because: dict[PolicyName, str]
+    reckoned: dict[PolicyName, Reckoning]
     holds: list[Hold]
     anomalies: list[Anomaly]
     prevented: dict[PolicyName, list[str]]
@@ -104,6 +106,7 @@ def _explain_gone(account_id: int, actions: list[Row[Any]], now: datetime) -> Ex
         counter_only_from=due.get(PolicyName.COUNTER_ONLY),
         purge_from=due.get(PolicyName.PURGE),
         because={PolicyName(action.action): f"done by action {action.id} in the log" for action in reversed(actions)},
+        reckoned={},
         holds=[],
         anomalies=[],
         prevented={name: ["the account is gone"] for name in (PolicyName.PURGE, PolicyName.COUNTER_ONLY)},
@@ -126,6 +129,7 @@ def _explain_present(
         PolicyName.PURGE: None if job_seeking is None else job_seeking.invalidated_at,
     }
     due = {name: _due_from(policies[name], event_at, now) for name, event_at in events.items()}
+    reckoned = {name: policies[name].reckoning(at) for name, at in events.items() if at is not None and due[name]}
     # What was yet to come at an instant of the past is no anomaly if it has happened by now; then it prevented all.
     found = anomalies(account, job_seeking, max(now, clock))
     later = ["a date of it is later than that"] if anomalies(account, job_seeking, now) != found else []
@@ -140,7 +144,8 @@ def _explain_present(
         invalidated_at=events[PolicyName.PURGE],
         counter_only_from=due[PolicyName.COUNTER_ONLY],
         purge_from=due[PolicyName.PURGE],
-        because={name: policies[name].reckoning(at) for name, at in events.items() if at is not None and due[name]},
+        because={name: each.said for name, each in reckoned.items()},
+        reckoned=reckoned,
         holds=holds,
         anomalies=found,
         prevented={

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from models.errors import Refused
+from tasks.rules.named import require_named
 from tasks.statements.files import count_files, count_files_of, retry_files, select_files, settle_file
 from tasks.transaction import transaction
 
@@ -60,8 +61,9 @@ def retry(engine: Engine, file_id: int | None, *, actor: str, reason: str) -> li
     """Make a file due now, or with None every one that is left, even if refused before; returns their numbers.
 
     Raises:
-        Refused: there is no such file.
+        Refused: there is no such file, or actor or reason cannot be recorded.
     """
+    require_named(actor=actor, reason=reason)
     ids = None if file_id is None else [file_id]
     with transaction(engine, lock=LOCK_PATIENCE) as connection:
         asked = list(connection.scalars(retry_files(ids, actor=actor, reason=reason)))
@@ -74,8 +76,9 @@ def settle(engine: Engine, file_id: int, *, actor: str, reason: str) -> None:
     """Write down that a person saw to a file, and forget its key.
 
     Raises:
-        Refused: there is no such file.
+        Refused: there is no such file, or actor or reason cannot be recorded.
     """
+    require_named(actor=actor, reason=reason)
     with transaction(engine, lock=LOCK_PATIENCE) as connection:
         if connection.scalar(settle_file(file_id, actor=actor, reason=reason)) is None:
             raise Refused(_no_file(file_id))

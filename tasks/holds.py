@@ -6,7 +6,8 @@ from sqlalchemy import Engine, Row
 from sqlalchemy.orm import Session
 
 from models import Hold
-from models.errors import NotThereError, Refused
+from models.errors import NotThereError
+from tasks.rules.named import require_named
 from tasks.statements.accounts import lock_hold
 from tasks.statements.holds import select_holds
 from tasks.statements.sweeps import read_clock
@@ -21,10 +22,10 @@ def place(engine: Engine, account_id: int, *, actor: str, reason: str) -> int:
 
     Raises:
         NoSuchAccountError: the account is gone, perhaps by that batch, or never was.
-        Refused: actor or reason is blank.
+        Refused: actor or reason cannot be recorded.
         Unavailable: the batch takes too long; nothing was placed.
     """
-    _require_named(actor, reason)
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection, Session(connection, expire_on_commit=False) as session:
         locked(session, account_id)
         hold = Hold(
@@ -39,9 +40,9 @@ def release(engine: Engine, hold_id: int, *, actor: str, reason: str) -> Hold:
     """Release a hold; it remains as history.
 
     Raises:
-        Refused: there is no such hold, it is released already, or actor or reason is blank.
+        Refused: there is no such hold, it is released already, or actor or reason cannot be recorded.
     """
-    _require_named(actor, reason)
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection, Session(connection, expire_on_commit=False) as session:
         hold = session.scalar(lock_hold(hold_id))
         if hold is None:
@@ -55,9 +56,3 @@ def list_holds(engine: Engine, **which: Any) -> list[Row[Any]]:
     """Return holds, newest first; `which` as for `select_holds`."""
     with transaction(engine) as connection:
         return list(connection.execute(select_holds(**which)).all())
-
-
-def _require_named(actor: str, reason: str) -> None:
-    for name, text in (("actor", actor), ("reason", reason)):
-        if not text.strip():
-            raise Refused(f"{name} is blank; a hold records who and why")

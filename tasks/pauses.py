@@ -9,6 +9,7 @@ from models import DecisionKind, PolicyName, SweepStatus
 from models.errors import Refused, Unavailable
 from tasks import events
 from tasks.rules.gate import Gate, Stop
+from tasks.rules.named import require_named
 from tasks.statements.control import (
     delete_pause,
     hold_running,
@@ -31,9 +32,10 @@ def pause(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> Non
     """Stop a policy; once this has returned, none of its batches commits.
 
     Raises:
-        Refused: it is paused already.
+        Refused: it is paused already, or actor or reason cannot be recorded.
         Unavailable: a batch under way took too long to wait for; it may commit, and no other will.
     """
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection:
         if connection.execute(insert_pause(policy, actor=actor, reason=reason)).one_or_none() is None:
             raise Refused(f"{policy} is paused already; `retention status` says by whom and why")
@@ -53,8 +55,9 @@ def resume(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> li
     """End a policy's pause; returns the held sweeps to wake, which their gates judge anew.
 
     Raises:
-        Refused: it is not paused.
+        Refused: it is not paused, or actor or reason cannot be recorded.
     """
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection:
         if connection.execute(delete_pause(policy)).one_or_none() is None:
             raise Refused(f"{policy} is not paused")

@@ -7,6 +7,7 @@ from models import DecisionKind, PolicyName
 from models.errors import NotThereError
 from tasks import events
 from tasks.control import WORKER
+from tasks.rules.named import require_named
 from tasks.statements.control import insert_decision
 from tasks.statements.quarantine import count_failure, retry_account
 from tasks.transaction import transaction
@@ -39,7 +40,9 @@ def retry(engine: Engine, account_id: int | None, *, actor: str, reason: str) ->
 
     Raises:
         NotThereError: the account is not in quarantine.
+        Refused: actor or reason cannot be recorded.
     """
+    require_named(actor=actor, reason=reason)
     with transaction(engine) as connection:
         retried = [(number, policy) for number, policy in connection.execute(retry_account(account_id))]
         if account_id is not None and not retried:

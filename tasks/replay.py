@@ -14,6 +14,7 @@ from models.proof import EPOCH
 from tasks.chain import Entry
 from tasks.pauses import pause_stops
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.named import require_named
 from tasks.rules.records import ActionRecord, ReceiptRecord
 from tasks.seal import Acted, seal
 from tasks.statements.log import select_ids
@@ -87,8 +88,9 @@ def replay(engine: Engine, policies: Policies, exported: Iterable[Entry], *, act
         What was missing; of its accounts, those held or differing are still there.
 
     Raises:
-        Refused: a policy is paused; what was taken up before stays taken up.
+        Refused: a policy is paused, or actor or reason cannot be recorded; what was taken up before stays taken up.
     """
+    require_named(actor=actor, reason=reason)
     _require_going(engine, policies)
     done = Comparison()
     sweeps: dict[PolicyName, int] = {}

@@ -7,6 +7,7 @@ from models import Policies, PolicyName
 from models.errors import Refused
 from tasks.base import MINUTELY, RETRYING, RetentionTask
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.named import require_named
 from tasks.statements.sweeps import insert_sweep, read_clock
 from tasks.sweep import sweep
 from tasks.transaction import transaction
@@ -29,16 +30,13 @@ def request_sweeps(engine: Engine, policies: Policies, *, policy: str, actor: st
     """Insert a sweep as of now for each policy named, all or none; returns their ids.
 
     Raises:
-        Refused: the policy is unknown, or actor or reason is blank.
+        Refused: the policy is unknown, or actor or reason cannot be recorded.
         Unavailable: the database did not answer.
     """
     known = [name.value for name in PolicyName]
     if policy not in (*known, ALL):
         raise Refused(f"there is no policy {policy!r}; give one of {', '.join(known)}, {ALL}")
-    given: dict[str, object] = {"actor": actor, "reason": reason}  # from a message, so of any type
-    for name, text in given.items():
-        if not isinstance(text, str) or not text.strip():
-            raise Refused(f"{name} is blank; a sweep by hand records who asked for it and why")
+    require_named(actor=actor, reason=reason)
     chosen = [each for each in policies if policy in (each.name, ALL)]
     with transaction(engine) as connection:
         now = connection.execute(read_clock()).scalar_one()

@@ -26,6 +26,7 @@ class Serving:
         made = {role.label: new_token(f"the {role.label}", role, None) for role in Role} if with_tokens else {}
         self.tokens = {role: token for role, (token, _) in made.items()}
         self.file = stack.directory / f"{log}.tokens"
+        self.file.touch(0o600)
         self.file.write_text("".join(f"{entry.line()}\n" for _, entry in made.values()))
         settings = {"RETENTION_WEB_PORT": "0", "RETENTION_WEB_TOKENS_FILE": str(self.file)}
         self._settings = (settings if with_tokens else {"RETENTION_WEB_PORT": "0"}) | changes

@@ -1,6 +1,6 @@
 """What a person decides, done and its sweeps woken: the same from the command line and from the web."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from models import PolicyName
 from models.errors import Unavailable
@@ -32,7 +32,7 @@ class Acts:
         """Trigger a sweep of one policy, or of `all`; returns them.
 
         Raises:
-            Refused: the policy is unknown, or actor or reason is blank.
+            Refused: the policy is unknown, or actor or reason cannot be recorded.
             Unavailable: the broker does not answer, and nothing was triggered; or it went away since, and the sweep
                 starts when it is back.
         """
@@ -65,15 +65,17 @@ class Acts:
         (read,) = read_sweeps(self._here, ids=[sweep_id])
         return read
 
-    def _wake(self, ids: Iterable[int]) -> None:
+    def _wake(self, ids: Collection[int]) -> None:
         try:
             self._publish(ids)
         except Unavailable as error:
             self.unsaid = str(error)
 
-    def _publish(self, ids: Iterable[int]) -> None:
+    def _publish(self, ids: Collection[int]) -> None:
+        if not ids:
+            return
         # By the application's own registry: a shared task finds its application by the thread it is called in.
         waking = self._app.tasks[sweep.name]
-        with publishing():
+        with publishing(self._app):
             for sweep_id in ids:
                 waking.apply_async((sweep_id,), **MINUTELY)

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from tasks import dispatch, drain, erase_files, export, finish, measure, recover, run, sweep
 from tasks.base import RetentionApp, Runtime
-from worker.broker import broker_time
+from worker.broker import IMPATIENT, broker_time
 from worker.database import check_schema, connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
-__all__ = ["TASKS", "create_app"]
+__all__ = ["TASKS", "create_app", "create_client"]
 
 TASKS = (dispatch, drain, erase_files, export, finish, measure, recover, run, sweep)
 
@@ -36,4 +36,15 @@ def create_app(settings: Settings, addresses: Addresses) -> RetentionApp:
         documents_url=settings.documents_url,
         export_url=settings.export_url,
     )
+    return app
+
+
+def create_client(settings: Settings, addresses: Addresses) -> RetentionApp:
+    """Return the application for whoever asks and waits for the answer: the command line and the web server.
+
+    It gives up within seconds a broker that does not answer; a worker waits for its own.
+    """
+    app = create_app(settings, addresses)
+    app.conf.broker_transport_options = app.conf.broker_transport_options | IMPATIENT
+    app.conf.task_publish_retry_policy = app.conf.task_publish_retry_policy | {"max_retries": 1}
     return app

@@ -7,25 +7,35 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from models.errors import Unavailable
 from tasks.base import RetentionApp
 
-__all__ = ["broker_time", "check_broker", "publishing", "redis_client", "workers"]
+__all__ = ["IMPATIENT", "broker_time", "check_broker", "publishing", "redis_client", "workers"]
 
 ANSWER_SECONDS = 1.0
+# Celery's settings where somebody waits: a worker may try for minutes to have its broker back, a person may not.
+IMPATIENT = {
+    "socket_timeout": 2 * ANSWER_SECONDS,  # longer than Redis itself is told to wait for a reply
+    "socket_connect_timeout": ANSWER_SECONDS,
+    "retry_on_timeout": False,
+    "max_retries": 0,
+}
 UNREACHABLE = "the broker does not answer; start it, or set RETENTION_BROKER_URL to where it is"
 
 
 @contextmanager
-def publishing() -> Iterator[None]:
+def publishing(app: RetentionApp) -> Iterator[None]:
     """Turn a broker that went away while publishing into one line; the sweep is a row by then, and safe.
 
     Raises:
         Unavailable: the broker did not take the message.
     """
     try:
+        _time(app)
         yield
     except (OperationalError, RedisError, OSError) as error:
         raise Unavailable(f"the sweep is queued and starts when the broker is back: {_told(error)}") from None
@@ -38,11 +48,15 @@ def broker_time(app: RetentionApp) -> float:
         Unavailable: it does not answer within some seconds.
     """
     try:
-        with app.connection_for_write() as connection:
-            connection.connect()
-            seconds, microseconds = connection.default_channel.client.time()  # type: ignore[attr-defined]  # kombu's Redis channel has it
-    except (OperationalError, RedisError, OSError) as error:
+        return _time(app)
+    except (RedisError, OSError) as error:
         raise Unavailable(_told(error)) from None
+
+
+def _time(app: RetentionApp) -> float:
+    """Ask Redis itself: kombu tries again and again where a broker takes connections and answers nothing."""
+    with redis_client(app.conf.broker_url) as client:
+        seconds, microseconds = client.time()
     return float(seconds) + float(microseconds) / 1_000_000
 
 
@@ -62,8 +76,10 @@ def workers(app: RetentionApp) -> list[str]:
         Unavailable: the broker does not answer.
     """
     check_broker(app)
-    with publishing():
+    try:
         replies = app.control.inspect(timeout=ANSWER_SECONDS).ping()
+    except (OperationalError, RedisError, OSError) as error:
+        raise Unavailable(_told(error)) from None
     return sorted(replies or {})
 
 
@@ -80,7 +96,7 @@ def _told(error: BaseException | None) -> str:
 
 
 def redis_client(broker_url: str) -> Redis:
-    """Return a client for the broker's own Redis; connects when first used.
+    """Return a client for the broker's own Redis; connects when first used, and asks once.
 
     The URL is one as Celery reads it: it names the database of a socket, and a certificate that has to be
     verified, by other words than Redis' own library.
@@ -92,4 +108,6 @@ def redis_client(broker_url: str) -> Redis:
         query["ssl_cert_reqs"] = "required"  # the settings let nothing else in
     scheme = "unix" if parts.scheme == "redis+socket" else parts.scheme
     url = f"{scheme}://{parts.netloc}{parts.path}?{urlencode(query)}"
-    return Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
+    return Redis.from_url(
+        url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    )

@@ -47,6 +47,7 @@ def configure_logs(level: str = "INFO", **_: Any) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each look at the schema in two lines
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_crash
 

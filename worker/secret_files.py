@@ -1,13 +1,15 @@
 """Secrets that lie in files, as Docker, systemd and Kubernetes hand them over: read, or refused for a reason."""
 
+import os
 import stat
 from pathlib import Path
 
 from models.errors import InvalidConfiguration
 
-__all__ = ["LONGEST_BYTES", "read_secret"]
+__all__ = ["LONGEST_BYTES", "read_private", "read_secret"]
 
 LONGEST_BYTES = 64 * 1024
+TOO_OPEN = {stat.S_IROTH: "read by everybody", stat.S_IWGRP | stat.S_IWOTH: "written by others than its owner"}
 
 
 def read_secret(path: Path, name: str) -> str:
@@ -18,23 +20,10 @@ def read_secret(path: Path, name: str) -> str:
         name: of the variable or option that names it, for errors. What the file holds is in none of them.
 
     Raises:
-        InvalidConfiguration: it is not there, blank, no text, not to be read, or to be read by everybody.
+        InvalidConfiguration: it is blank, no text, or not to be read as `read_private` reads.
     """
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            content = file.read(LONGEST_BYTES + 1)
-    except OSError as error:
-        raise InvalidConfiguration(f"{name}: {path} cannot be read: {error.strerror}") from None
-    if mode & stat.S_IROTH:
-        raise InvalidConfiguration(
-            f"{name}: {path} can be read by everybody (mode {mode:04o}); `chmod 640` it, or set `defaultMode: 0440` "
-            "where it is a Kubernetes secret"
-        )
-    if len(content) > LONGEST_BYTES:
-        raise InvalidConfiguration(f"{name}: {path} holds more than {LONGEST_BYTES:,} bytes, and so no secret of ours")
-    try:
-        secret = content.decode().strip()
+        secret = read_private(path, name).decode().strip()
     except UnicodeDecodeError:
         raise InvalidConfiguration(f"{name}: {path} holds no text in UTF-8") from None
     if not secret:
@@ -42,3 +31,28 @@ def read_secret(path: Path, name: str) -> str:
     if not secret.isprintable():
         raise InvalidConfiguration(f"{name}: {path} holds more than one line, or control characters")
     return secret
+
+
+def read_private(path: Path, name: str, *, longest_bytes: int = LONGEST_BYTES) -> bytes:
+    """Return what a file holds that only those who may know it can read, and only its owner can change.
+
+    Its group may read it: that is how Kubernetes hands secrets over.
+
+    Raises:
+        InvalidConfiguration: it is not there, not to be read, too long, read by everybody, or written by others.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(longest_bytes + 1)
+    except OSError as error:
+        raise InvalidConfiguration(f"{name}: {path} cannot be read: {error.strerror}") from None
+    wrong = [what for bits, what in TOO_OPEN.items() if mode & bits]
+    if wrong:
+        raise InvalidConfiguration(
+            f"{name}: {path} can be {' and '.join(wrong)} (mode {mode:04o}); `chmod 640` it, or set "
+            "`defaultMode: 0440` where it is a Kubernetes secret"
+        )
+    if len(content) > longest_bytes:
+        raise InvalidConfiguration(f"{name}: {path} holds more than {longest_bytes:,} bytes, and so no secret of ours")
+    return content

@@ -21,7 +21,7 @@ from worker.documents_url import documents_url
 from worker.export_url import export_url
 from worker.secret_files import read_secret
 
-__all__ = ["FROM_FILES", "Settings", "settings"]
+__all__ = ["DEFAULT_PORTS", "FROM_FILES", "Settings", "settings"]
 
 PREFIX = "RETENTION_"
 IN_FILE = "_FILE"
@@ -34,6 +34,10 @@ BROKER_SHOULD = (
     "without which the certificate is not verified; "
     f"its options are {', '.join(sorted(KNOWN_QUERY))}"
 )
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+WEB_SHOULD = "a URL without a path, such as https://retention.example.jp"
 
 
 def _database_url(url: str) -> str:
@@ -72,12 +76,17 @@ def _broker_url(url: str) -> str:
 
 
 def _web_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc or parts.path.strip("/"):
-        raise ValueError("a URL without a path, such as https://retention.example.jp")
-    if parts.query or parts.fragment:
-        raise ValueError("a URL without a path, such as https://retention.example.jp")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in DEFAULT_PORTS and bool(parts.hostname) and "@" not in parts.netloc
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(WEB_SHOULD) from error
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(WEB_SHOULD)
+    # As browsers name it in Host and Origin: without the port that its scheme has anyway.
+    host = parts.netloc.lower().removesuffix(f":{port}" if port else ":")
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, DEFAULT_PORTS[parts.scheme]) else "")
 
 
 def _zone(name: str) -> str:

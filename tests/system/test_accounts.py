@@ -224,6 +224,12 @@ def test_the_story_of_an_account_at_another_instant(stack, engine):
         "withdrawn on 2026-01-01 in Asia/Tokyo; the owner can reactivate through day 30, 2026-01-31 "
         "(the service's manual, section 9.2)"
     )
+    assert after["reckoned"]["counter_only"] == {
+        "event_at": "2026-01-01T12:00:00+09:00",
+        "first_day": "2026-01-02",
+        "last_day": "2026-01-31",
+        "length": 30,
+    }
     assert after["because"]["counter_only"] in stack.retention("explain", str(number), check=True).out
 
 

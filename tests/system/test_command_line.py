@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it says, its exit code, and that nothing changed when it refused."""
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -81,13 +82,15 @@ def test_a_bad_setting_is_named_with_what_it_should_be(stack, variable, value, s
         (("run", "purge", "--reason", "r"), 2, "--actor"),
         (("run", "purge", "--actor", " ", "--reason", "r"), 2, "is blank"),
         (("explain", "12"), 3, "there is no account 12"),
-        (("explain", "twelve"), 2, "'twelve' is not a valid integer"),
+        (("explain", "twelve"), 2, "'twelve' is not a number, such as 4711"),
         (("seed", "--accounts", "0"), 2, "0 is not in the range"),
         (("forecast", "--days", "-1"), 2, "-1 is not in the range"),
         (("log", "list", "--account", "99999999999999999999"), 2, "is not in the range"),
         (("approve", "12", "--actor", "a", "--reason", "r"), 3, "there is no sweep 12"),
         (("reject", "12", "--actor", "a", "--reason", "r"), 3, "there is no sweep 12"),
         (("approve", "12", "--actor", "a", "--reason", "\t"), 2, "is blank"),
+        (("pause", "purge", "--actor", "a" * 101, "--reason", "r"), 2, "has 101 signs; 100 are enough"),
+        (("pause", "purge", "--actor", "a", "--reason", "r" * 1001), 2, "has 1,001 signs; 1,000 are enough"),
         (("pause", "all", "--actor", "a", "--reason", "r"), 2, "'all' is not one of"),
         (("resume", "purge", "--actor", "a", "--reason", "r"), 3, "purge is not paused"),
         (("quarantine", "retry", "--actor", "a", "--reason", "r"), 2, "give the number of an account, or --all"),
@@ -113,6 +116,27 @@ def test_a_database_that_does_not_answer_is_said_within_seconds(stack, arguments
 def test_a_broker_that_does_not_answer_is_said_and_no_sweep_is_left_behind(stack):
     refused(stack.retention(*RUN, RETENTION_BROKER_URL=NOWHERE["RETENTION_BROKER_URL"], patience=30), 5, "the broker")
     assert stack.retention("sweeps", "--json").json == {"sweeps": []}
+
+
+@pytest.fixture
+def mute():
+    """Where connections are taken and nothing is ever answered, as a frozen machine does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("arguments", [RUN, ("status",), ("doctor",)])
+def test_a_broker_that_takes_connections_and_answers_nothing_is_said_within_seconds(stack, mute, arguments):
+    result = stack.retention(*arguments, RETENTION_BROKER_URL=f"redis://{mute}/0", patience=30)
+    assert result.code == 5
+    assert "the broker does not answer" in result.err + result.out
+
+
+@pytest.mark.parametrize("arguments", [("sweeps",), ("doctor",)])
+def test_a_database_that_takes_connections_and_answers_nothing_is_said_within_seconds(stack, mute, arguments):
+    result = stack.retention(*arguments, RETENTION_DATABASE_URL=f"postgresql://{mute}/none", patience=30)
+    assert result.code == 5
+    assert "the database did not answer" in result.err + result.out
 
 
 def test_status_without_a_broker_still_tells_what_the_database_knows(stack):

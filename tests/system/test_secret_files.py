@@ -63,6 +63,7 @@ def test_every_setting_that_may_hold_a_password_may_come_from_a_file():
         (b" \n\n", 0o600, "is blank"),
         (SECRET.encode(), 0o604, "can be read by everybody (mode 0604); `chmod 640` it"),
         (SECRET.encode(), 0o444, "can be read by everybody (mode 0444)"),
+        (SECRET.encode(), 0o620, "can be written by others than its owner (mode 0620); `chmod 640` it"),
         (SECRET.encode() + b"\n" + SECRET.encode(), 0o600, "holds more than one line"),
         (SECRET.encode() + b"\0", 0o600, "holds more than one line, or control characters"),
         (SECRET.encode() + b"\xff", 0o600, "holds no text in UTF-8"),

@@ -137,9 +137,18 @@ def test_a_tokens_file_that_is_broken_or_gone_lets_nobody_in(server):
     server.file.write_text("{not json\n")
     refused = server.ask("/api/v1/status")
     assert refused.status_code == 503
-    assert "line 1" in refused.json()["detail"]
+    assert refused.json()["detail"] == "the configuration is not in order; the log says what"
+    assert "line 1" in server.events("request.refused")[-1]["reason"]
     server.file.unlink()
     assert server.ask("/api/v1/status").status_code == 503
+
+
+def test_a_tokens_file_that_others_may_change_from_now_on_lets_nobody_in(server):
+    assert server.ask("/api/v1/status").status_code == 200
+    server.file.chmod(0o666)
+    assert server.ask("/api/v1/status").status_code == 503
+    server.file.chmod(0o640)
+    assert server.ask("/api/v1/status").status_code == 200
 
 
 def test_an_act_is_recorded_under_the_name_of_the_token(server, engine):

@@ -6,8 +6,9 @@ from hashlib import sha256
 import pytest
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
-from worker.web.sessions import COOKIE, LIFE, SALT
+from worker.web.sessions import COOKIE, LIFE, SALT, Sessions
 from worker.web.tokens import digest_of
+from worker.web.wrong_logins import WRONG_PER_MINUTE
 
 PAUSE = "/api/v1/policies/purge/pause"
 SECRET = "a secret of the tests, long enough to sign"
@@ -16,6 +17,7 @@ SECRET = "a secret of the tests, long enough to sign"
 @pytest.fixture
 def secret(tmp_path):
     file = tmp_path / "secret"
+    file.touch(0o600)
     file.write_text(SECRET)
     return str(file)
 
@@ -49,6 +51,16 @@ def test_a_wrong_token_begins_none(browser, server):
     assert refused.status_code == 401
     assert COOKIE not in browser.cookies
     assert browser.get("/api/v1/session").status_code == 401
+
+
+def test_whoever_is_wrong_again_and_again_has_to_wait_and_who_is_logged_in_does_not_notice(browser, server):
+    with server.client() as logged_in:
+        log_in(logged_in, server)
+        codes = [browser.post("/api/v1/session", json={"token": "no"}).status_code for _ in range(WRONG_PER_MINUTE)]
+        assert set(codes) == {401}
+        refused = browser.post("/api/v1/session", json={"token": server.tokens["viewer"]})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+        assert logged_in.get("/api/v1/status").status_code == 200
 
 
 def test_no_script_can_read_the_cookie_and_no_other_site_makes_a_browser_send_it(browser, server):
@@ -99,6 +111,40 @@ def test_logging_out_ends_the_session_and_needs_the_secret_too(browser, server):
     assert browser.get("/api/v1/status").status_code == 401
 
 
+def logged_out(server):
+    """Log in and out again; returns the cookie that was good meanwhile, and the headers of an act by it."""
+    with server.client() as browser:
+        session = log_in(browser, server)
+        cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}", "X-CSRF-Token": session["csrf_token"]}
+        assert server.ask("/api/v1/status", None, headers=cookie).status_code == 200
+        assert browser.delete("/api/v1/session", headers=cookie).status_code == 204
+    return cookie
+
+
+def test_a_cookie_is_worth_nothing_after_logging_out_at_any_server_and_after_a_restart(serve, secret):
+    first = serve(RETENTION_WEB_SECRET_FILE=secret)
+    tokens = {"RETENTION_WEB_TOKENS_FILE": str(first.file)}
+    second = serve(with_tokens=False, log="second", RETENTION_WEB_SECRET_FILE=secret, **tokens)
+    cookie = logged_out(first)
+    for server in (first, second):
+        assert server.ask(PAUSE, None, "POST", json={"reason": "r"}, headers=cookie).status_code == 401
+    first.restart()
+    assert first.ask("/api/v1/status", None, headers=cookie).status_code == 401
+
+
+def test_without_the_broker_a_server_refuses_the_sessions_that_were_ended_at_it(serve):
+    server = serve(RETENTION_BROKER_URL="redis://127.0.0.1:1/0")
+    assert server.ask("/api/v1/status", None, headers=logged_out(server)).status_code == 401
+    assert len(server.events("session_end.untold")) == 1
+
+
+def test_what_a_cookie_says_leads_to_no_token(browser, server):
+    log_in(browser, server)
+    _, said = URLSafeTimedSerializer("of nobody", salt=SALT).loads_unsafe(browser.cookies[COOKIE])
+    assert len(said) == 2
+    assert digest_of(server.tokens["operator"]) not in said
+
+
 def test_a_session_ends_with_its_token(browser, server):
     log_in(browser, server)
     server.file.write_text("")
@@ -111,7 +157,8 @@ def forged(server, *, secret=SECRET, age=0.0):
             return int(time.time() - age)
 
     how = {"salt": SALT, "signer": Signer, "signer_kwargs": {"digest_method": sha256}}
-    return URLSafeTimedSerializer(secret, **how).dumps([digest_of(server.tokens["viewer"]), "csrf"])
+    mark = Sessions(SECRET.encode(), None, secure=False).mark(digest_of(server.tokens["viewer"]))
+    return URLSafeTimedSerializer(secret, **how).dumps([mark, "csrf"])
 
 
 def test_a_session_is_over_after_its_time_and_one_signed_by_others_never_began(serve, secret):
@@ -175,6 +222,10 @@ class TestWithoutTokens:
         assert server.ask("/api/v1/status", None, headers={"Host": host}).status_code == 400
         assert server.ask("/", None, headers={"Host": host}).status_code == 400
         assert server.ask("/livez", None, headers={"Host": host}).status_code == 200
+
+    def test_a_url_of_this_machine_opens_it_to_no_one_else(self, serve):
+        server = serve(with_tokens=False, log="named", RETENTION_WEB_URL="http://localhost:8000")
+        assert server.ask("/api/v1/session", None).json()["actor"] == "local"
 
     @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
     def test_who_comes_through_a_proxy_is_not_on_this_machine(self, server, name):

@@ -1,5 +1,6 @@
 """Headers of every answer, and pages that need nothing from elsewhere."""
 
+import json
 import re
 
 import pytest
@@ -27,6 +28,26 @@ def test_every_answer_forbids_frames_foreign_scripts_guessed_types_and_referrers
             assert "Strict-Transport-Security" not in headers, path
 
 
+def test_the_log_names_routes_and_nothing_that_somebody_typed(server):
+    typed = [
+        "/api/v1/accounts/taro@example.jp",
+        "/taro@example.jp",
+        "/static/taro@example.jp",
+        "/api/v1/taro@example.jp",
+    ]
+    for path in [*typed, "/api/v1/sweeps/4711", "/login?for=taro@example.jp"]:
+        server.ask(path)
+    assert [each["route"] for each in server.events("request.answered")] == [
+        "/api/v1/accounts/{account_id}",
+        None,
+        None,
+        None,
+        "/api/v1/sweeps/{sweep_id}",
+        "/login",
+    ]
+    assert "taro@" not in server.log.read_text()
+
+
 def test_what_the_api_tells_is_stored_nowhere(server):
     with server.client("viewer") as client:
         for path in ("/api/v1/status", "/api/v1/session", "/api/v1/sweeps/1", "/metrics", "/nowhere"):
@@ -48,6 +69,15 @@ def test_the_description_needs_no_script_of_its_own_and_nothing_from_elsewhere(s
     assert not re.search(r"<script>|<script [^>]*>[^<]|<style| style=| on\w+=", page)
 
 
-def test_a_body_that_is_too_large_is_refused(server):
-    refused = server.act("/api/v1/policies/purge/pause", reason="x" * 100_000)
-    assert refused.status_code == 413
+def in_parts(content):
+    yield from (content[begin : begin + 10_000] for begin in range(0, len(content), 10_000))
+
+
+def test_a_body_that_is_too_large_is_refused_with_a_document_whether_its_length_is_said_or_not(server):
+    body = json.dumps({"reason": "x" * 100_000}).encode()
+    for content in (body, in_parts(body)):
+        headers = {"Content-Type": "application/json"}
+        refused = server.ask("/api/v1/policies/purge/pause", "operator", "POST", content=content, headers=headers)
+        assert refused.status_code == 413
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert refused.json()["title"] == "Too large"

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from typing_extensions import TypedDict
 
+from models import Reckoning
 from tasks import explain
 from worker.answers.instants import rfc3339
 from worker.answers.rows import document
@@ -44,9 +45,19 @@ class ActionOf(TypedDict):
     receipt_id: int
 
 
+class ReckonedBy(TypedDict):
+    """How a policy's rule is counted from its event: local days, and so many days or years."""
+
+    event_at: str
+    first_day: str
+    last_day: str
+    length: int
+
+
 class Explanation(TypedDict):
     """One account as the worker sees it: how it stands, what happens when and why, and what prevents it.
 
+    `because` says in English what `reckoned` has as facts.
     `state` is `gone` where the log knows the account and no row is left; `prevented` is empty for a policy whose next
     sweep acts.
     """
@@ -61,6 +72,7 @@ class Explanation(TypedDict):
     counter_only_from: str | None
     purge_from: str | None
     because: dict[str, str]
+    reckoned: dict[str, ReckonedBy]
     holds: list[HoldOf]
     anomalies: list[str]
     prevented: dict[str, list[str]]
@@ -89,9 +101,19 @@ def explanation(found: explain.Explanation, zone: ZoneInfo) -> Explanation:
         "counter_only_from": rfc3339(found.counter_only_from, zone),
         "purge_from": rfc3339(found.purge_from, zone),
         "because": {name.value: words for name, words in found.because.items()},
+        "reckoned": {name.value: _reckoned(each, zone) for name, each in found.reckoned.items()},
         "holds": parts["holds"],
         "anomalies": [kind.value for kind in found.anomalies],
         "prevented": {name.value: reasons for name, reasons in found.prevented.items()},
         "history": parts["history"],
         "actions": parts["actions"],
+    }
+
+
+def _reckoned(counted: Reckoning, zone: ZoneInfo) -> ReckonedBy:
+    return {
+        "event_at": str(rfc3339(counted.event_at, zone)),
+        "first_day": counted.first_day.isoformat(),
+        "last_day": counted.last_day.isoformat(),
+        "length": counted.length,
     }

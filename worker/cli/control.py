@@ -7,7 +7,7 @@ import click
 
 from models import PolicyName
 from worker.acts import Acts
-from worker.app import create_app
+from worker.app import create_client
 from worker.cli.options import NUMBER, actor_and_reason, as_json
 from worker.cli.output import error_console, print_json, show
 from worker.deployment import deployment
@@ -71,7 +71,7 @@ def resume(*, policy: str, actor: str, reason: str, as_json: bool) -> None:
 
 def _acts(actor: str) -> Acts:
     here = deployment()
-    return Acts(here, create_app(here.settings, here.addresses), actor)
+    return Acts(here, create_client(here.settings, here.addresses), actor)
 
 
 def _say_unsaid(acts: Acts) -> None:

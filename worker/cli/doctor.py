@@ -10,13 +10,13 @@ from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
 from sqlalchemy import table as lightweight_table
 
 from models import Action, Decision, Receipt
-from models.errors import InvalidConfiguration, RetentionError, Unverified
+from models.errors import InvalidConfiguration, RetentionError, Unavailable, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from tasks.zones import first_difference
-from worker.app import create_app
+from worker.app import create_client
 from worker.broker import broker_time
 from worker.cli.doctor_encryption import examine_encryption
 from worker.cli.doctor_files import examine_files
@@ -39,6 +39,7 @@ PG_TRIGGER = lightweight_table(
 
 # A message outlives its minute by little: a worker whose clock is much ahead of beat's drops every one unread.
 CLOCK_SECONDS = 10
+WITHOUT_DATABASE = ("configuration", "broker clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def command(*, as_json: bool) -> int:
 
 
 def _examine(here: Deployment) -> Iterator[Finding]:
-    app = create_app(here.settings, here.addresses)
+    app = create_client(here.settings, here.addresses)
     checks: dict[str, Callable[[], str]] = {
         "configuration": lambda: _configuration(here),
         "database": lambda: _database(here.engine),
@@ -83,10 +84,14 @@ def _examine(here: Deployment) -> Iterator[Finding]:
         "database clock": lambda: _database_clock(here.engine),
         "broker clock": lambda: _broker_clock(app),
     }
+    is_away = False
     for name, check in checks.items():
         try:
+            if is_away and name not in WITHOUT_DATABASE:
+                raise Unavailable("not examined: the database did not answer")  # each would wait for it once more
             yield Finding(name, check())
         except RetentionError as error:
+            is_away |= name == "database" and isinstance(error, Unavailable)
             yield Finding(name, str(error), exit_code(error))
 
 

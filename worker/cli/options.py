@@ -4,18 +4,27 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from typing import Any
-from unicodedata import category
 
 import click
 
 from models.proof import Head
+from tasks.rules.named import fault
 from worker.cli.output import error_console
 from worker.settings import settings
 
 __all__ = ["ACCOUNT", "HEAD", "INSTANT", "NUMBER", "actor_and_reason", "as_json", "not_blank"]
 
-UNWRITABLE = ("Cc", "Cs")  # controls, and what stands for bytes that are no text
-NUMBER = click.IntRange(1, 2**63 - 1)
+
+class _Number(click.IntRange):
+    """The number of an account, a hold, a sweep."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and not value.strip().removeprefix("-").isdecimal():
+            self.fail(f"{value!r} is not a number, such as 4711", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+NUMBER = _Number(1, 2**63 - 1)
 ACCOUNT = click.argument("account_id", metavar="ID", type=NUMBER)
 
 
@@ -45,11 +54,10 @@ def actor_and_reason(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def not_blank(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Refuse an option that is given and says nothing, or nothing that could be written down."""
-    if value is not None and not value.strip():
-        raise click.BadParameter("is blank; say who, or why, or where", param=param)
-    if value is not None and any(category(sign) in UNWRITABLE for sign in value):
-        raise click.BadParameter("holds a control character, or is not in UTF-8", param=param)
+    """Refuse an option that is given and says nothing, too much, or nothing that could be written down."""
+    wrong = None if value is None else fault(param.name or "", value)
+    if wrong:
+        raise click.BadParameter(wrong, param=param)
     return value
 
 

@@ -14,7 +14,7 @@ from tasks.run import ALL
 from tasks.sweep import sweep
 from worker.acts import Acts
 from worker.answers.sweeps import Sweep, read_sweeps
-from worker.app import create_app
+from worker.app import create_client
 from worker.broker import publishing, workers
 from worker.cli.options import actor_and_reason, as_json
 from worker.cli.output import error_console, print_json, show
@@ -39,7 +39,7 @@ def command(*, policy: str, wait: bool, actor: str, reason: str, as_json: bool) 
     With --wait, returns when it has ended or is held by a gate (exit 3).
     """
     here = deployment()
-    app = create_app(here.settings, here.addresses)
+    app = create_client(here.settings, here.addresses)
     ids = [each["id"] for each in Acts(here, app, actor).run(policy, reason)]
     if wait:
         _wait(app, here, ids)
@@ -95,7 +95,7 @@ def _wake(app: RetentionApp, sweeps: list[Sweep]) -> None:
             f"no worker is there; sweep {unended[0]['id']} stays {unended[0]['status']} until one comes: "
             "start it with `retention up` or `celery -A worker worker`"
         )
-    with publishing():
+    with publishing(app):
         for each in unended:
             if each["status"] == SweepStatus.QUEUED:
                 sweep.apply_async((each["id"],), **MINUTELY)

@@ -28,8 +28,8 @@ def require_web() -> None:
 def command(*, as_json: bool) -> None:
     """Serve metrics, health, JSON API and dashboard, on RETENTION_WEB_HOST and RETENTION_WEB_PORT.
 
-    On another address than this machine's own it needs tokens; make them with `retention token new`. With --json, where
-    it is reached is printed as it starts.
+    On another address than this machine's own, or behind a proxy, it needs tokens: `retention token new` makes them.
+    With --json, where it is reached is printed as it starts.
     """
     require_web()
     from worker.web.server import serve

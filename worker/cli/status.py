@@ -8,7 +8,7 @@ from models.errors import Unavailable
 from tasks.standing import take_standing
 from tasks.transaction import transaction
 from worker.answers.status import Files, Status, read_status
-from worker.app import create_app
+from worker.app import create_client
 from worker.broker import workers
 from worker.cli.options import as_json
 from worker.cli.output import error_console, print_json, show, table
@@ -26,7 +26,7 @@ def command(*, as_json: bool) -> int:
         standing = take_standing(connection, here.policies, datetime.now(UTC))
     at_work, code = None, 0
     try:
-        at_work = workers(create_app(here.settings, here.addresses))
+        at_work = workers(create_client(here.settings, here.addresses))
     except Unavailable as error:
         error_console().print(f"retention: {error}")
         code = exit_code(error)

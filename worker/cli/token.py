@@ -1,7 +1,7 @@
 """`retention token …`: who may use the dashboard and the API."""
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -36,6 +36,8 @@ def new(*, name: str, role: str, expires: datetime | None, file: Path | None, as
     Its line belongs into the file that RETENTION_WEB_TOKENS_FILE names, or into RETENTION_WEB_TOKENS; a server sees a
     changed file at once. To take a token back, delete its line.
     """
+    if expires is not None and expires <= datetime.now(UTC):
+        raise click.BadParameter(f"{expires.isoformat()} is over; give an instant to come", param_hint="--expires")
     try:
         token, entry = new_token(name, ROLES[role], expires)
     except ValidationError as error:

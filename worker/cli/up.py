@@ -52,7 +52,7 @@ def command(*, accounts: int | None, as_json: bool) -> None:
         signal.signal(number, _interrupt)
     require_web()
     here = deployment(any_schema=True)
-    _require_address(here)
+    _require_servable(here)
     say = error_console().print
     before, head = migrate(here.engine)
     if before != head:
@@ -73,11 +73,13 @@ def command(*, accounts: int | None, as_json: bool) -> None:
         say("stopped")
 
 
-def _require_address(here: Deployment) -> None:
-    """Refuse at once where the web server's address is taken, instead of starting it again and again."""
-    from worker.web.server import listen, site_of
+def _require_servable(here: Deployment) -> None:
+    """Refuse at once where the web server cannot start, instead of starting it again and again."""
+    from worker.web.server import listen, site_of, tokens_of
 
-    listen(site_of(here)).close()
+    site = site_of(here)
+    tokens_of(here, site)
+    listen(site).close()
 
 
 def _make_directory(directory: Path) -> None:

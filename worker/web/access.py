@@ -62,6 +62,7 @@ class Requires:
             Problem: 401 where nobody known asks, 403 where their role is too low or their page may be another's.
         """
         person = _person(request, office, credentials, cookie)
+        request.state.is_known = True  # and so may be told why something is away
         if person.role < self.role:
             raise Problem(403, f"this needs the role {self.role.label}; {person.name} is {person.role.label}")
         return person
@@ -88,14 +89,15 @@ def person_at_browser(request: Request, office: Office, session: Session | None)
     """Return who is logged in, or the local person where no token is needed; None where nobody is."""
     if _is_open(request, office):
         return Person(LOCAL, Role.OPERATOR)
-    entry: Entry | None = office.tokens.by_digest(session.token) if session and session.token else None
+    marked = session.mark if session else None
+    entry: Entry | None = office.tokens.find(marked, office.sessions.mark) if marked else None
     return None if entry is None else Person(entry.name, entry.role)
 
 
 def _is_open(request: Request, office: Office) -> bool:
     """Say whether whoever asks needs no token: none were ever set up, and the request comes from this machine."""
     forwarded = any(name in request.headers for name in FORWARDED)
-    return office.site.is_loopback and not forwarded and not office.tokens.are_set_up
+    return office.site.is_local and not forwarded and not office.tokens.are_set_up
 
 
 def _require_unforged(request: Request, office: Office, session: Session | None) -> None:

@@ -8,14 +8,13 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter
 
 from worker.web import api, health, metrics, page
-from worker.web.border import Border
+from worker.web.border import LARGEST_BODY_BYTES, Border
 from worker.web.describe import describe
 from worker.web.office import Office
 from worker.web.problems import ProblemDocument, answer_problems
 
 __all__ = ["create_web"]
 
-LARGEST_BODY_BYTES = 65_536
 ABOUT = """
 What `retention status`, `plan`, `sweeps`, `explain` and `log` tell, and what `run`, `approve`, `reject`, `pause`,
 `resume`, `hold` and `quarantine` do, with the same documents as their `--json`.

@@ -5,13 +5,16 @@ from time import monotonic
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks import events
-from worker.web.problems import bug, problem
+from worker.web.problems import bug, problem, route_of
 from worker.web.site import Site
 
-__all__ = ["Border"]
+__all__ = ["LARGEST_BODY_BYTES", "Border"]
+
+LARGEST_BODY_BYTES = 65_536
 
 # No script or style but from files of ours, nothing from elsewhere, in nobody's frame.
 CONTENT = (
@@ -57,8 +60,7 @@ class Border:
                 self._complete(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
-        if scope["path"] not in BY_ANY_NAME and not self._site.is_own_host(Headers(scope=scope).get("host")):
-            refusal = problem(400, "this server is not reached by that name; RETENTION_WEB_URL says by which it is")
+        if (refusal := self._refusal(scope["path"], Headers(scope=scope))) is not None:
             await refusal(scope, receive, send_with_headers)
             return
         try:
@@ -70,8 +72,16 @@ class Border:
         if scope["path"] not in BY_ANY_NAME:
             seconds = round(monotonic() - began, 3)
             log.info(
-                events.REQUEST_ANSWERED, method=scope["method"], path=scope["path"], status=status, seconds=seconds
+                events.REQUEST_ANSWERED, method=scope["method"], route=route_of(scope), status=status, seconds=seconds
             )
+
+    def _refusal(self, path: str, headers: Headers) -> Response | None:
+        if path not in BY_ANY_NAME and not self._site.is_own_host(headers.get("host")):
+            return problem(400, "this server is not reached by that name; RETENTION_WEB_URL says by which it is")
+        # The application's own limit, which also counts what comes without a length, would say this in no document.
+        if int(headers.get("content-length", 0)) > LARGEST_BODY_BYTES:
+            return problem(413, f"a body may hold {LARGEST_BODY_BYTES:,} bytes")
+        return None
 
     def _complete(self, headers: MutableHeaders, path: str) -> None:
         headers.update(HEADERS)

@@ -9,9 +9,11 @@ from tasks.base import RetentionApp
 from worker.acts import Acts
 from worker.deployment import Deployment
 from worker.web.at_work import AtWork
+from worker.web.readiness import Readiness
 from worker.web.sessions import Sessions
 from worker.web.site import Site
 from worker.web.tokens import Tokens
+from worker.web.wrong_logins import WrongLogins
 
 __all__ = ["Here", "Office"]
 
@@ -27,6 +29,8 @@ class Office:
         tokens: who may ask.
         sessions: browsers that are logged in.
         at_work: the workers that answer.
+        readiness: whether all is there that the deployment needs.
+        wrong_logins: how many there were of late.
     """
 
     deployment: Deployment
@@ -35,6 +39,8 @@ class Office:
     tokens: Tokens
     sessions: Sessions
     at_work: AtWork
+    readiness: Readiness
+    wrong_logins: WrongLogins
 
     def acts(self, actor: str) -> Acts:
         """Return what a person can do."""

@@ -10,12 +10,13 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import Scope
 from typing_extensions import TypedDict
 
 from models.errors import InvalidConfiguration, NotThereError, Refused, RetentionError, Unavailable
 from tasks import events
 
-__all__ = ["Problem", "ProblemDocument", "answer_problems", "bug", "problem"]
+__all__ = ["Problem", "ProblemDocument", "answer_problems", "bug", "problem", "route_of"]
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
@@ -27,6 +28,7 @@ TITLES = {
     409: "Refused",
     413: "Too large",
     422: "Wrong input",
+    429: "Too many attempts",
     500: "A bug",
     503: "Not available",
 }
@@ -38,6 +40,11 @@ STATUSES: tuple[tuple[type[RetentionError], int], ...] = (
     (InvalidConfiguration, 503),
 )
 RETRY_SECONDS = "5"
+# What a stranger is told: the error's own text may name a host, a port or a path.
+FOR_STRANGERS: dict[type[RetentionError], str] = {
+    Unavailable: "the database or the broker does not answer; the log says which",
+    InvalidConfiguration: "the configuration is not in order; the log says what",
+}
 
 log = structlog.get_logger()
 
@@ -84,7 +91,22 @@ def answer_problems(app: FastAPI) -> None:
 
 def _retention_error(request: Request, error: Exception) -> JSONResponse:
     status = next((status for branch, status in STATUSES if isinstance(error, branch)), None)
-    return bug(request, error) if status is None else problem(status, str(error))
+    if status is None:
+        return bug(request, error)
+    hidden = next((said for branch, said in FOR_STRANGERS.items() if isinstance(error, branch)), None)
+    if hidden is None or getattr(request.state, "is_known", False):
+        return problem(status, str(error))
+    log.warning(events.REQUEST_REFUSED, route=route_of(request.scope), reason=str(error))
+    return problem(status, hidden)
+
+
+def route_of(scope: Scope) -> str | None:
+    """Return the template of the route that a request found; its own path may hold whatever somebody typed."""
+    if "route" not in scope:
+        return None
+    # The route itself knows its path only from where its router was put.
+    known = iter_route_contexts(scope["app"].routes)
+    return next((each.path for each in known if each.original_route is scope["route"]), None)
 
 
 def _http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -116,10 +138,9 @@ def _busy(_: Request, __: Exception) -> JSONResponse:
 
 def bug(request: Request, error: Exception) -> JSONResponse:
     """Say where a bug is, without its text, which may quote data."""
-    route = request.scope.get("route")
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else None
-    log.error(events.REQUEST_FAILED, route=getattr(route, "path", None), error=type(error).__name__, place=place)
+    log.error(events.REQUEST_FAILED, route=route_of(request.scope), error=type(error).__name__, place=place)
     return problem(500, "this is a bug of the worker; its log says where")

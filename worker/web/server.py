@@ -9,16 +9,21 @@ import uvicorn
 
 from models.errors import InvalidConfiguration
 from tasks import events
-from worker.app import create_app
+from worker.app import create_client
+from worker.broker import redis_client
 from worker.deployment import Deployment
+from worker.secret_files import read_private
 from worker.web.app import create_web
 from worker.web.at_work import AtWork
+from worker.web.ended import Ended
 from worker.web.office import Office
+from worker.web.readiness import Readiness
 from worker.web.sessions import Sessions
 from worker.web.site import Site
 from worker.web.tokens import Tokens
+from worker.web.wrong_logins import WrongLogins
 
-__all__ = ["listen", "serve", "site_of"]
+__all__ = ["listen", "serve", "site_of", "tokens_of"]
 
 SHORTEST_SECRET_BYTES = 32
 STOP_SECONDS = 5
@@ -49,6 +54,8 @@ def serve(here: Deployment, started: Callable[[str], None]) -> None:
     host, port = listening.getsockname()[:2]
     url = site.url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info(events.WEB_STARTED, url=url, port=port)
+    if site.is_in_clear:
+        log.warning(events.WEB_IN_CLEAR, url=url, way_out="a proxy that ends TLS, and its URL in RETENTION_WEB_URL")
     started(url)
     with listening:
         try:
@@ -84,17 +91,29 @@ def listen(site: Site) -> socket:
     return listening
 
 
-def _office(here: Deployment, site: Site) -> Office:
-    chosen = here.settings
-    tokens = Tokens(chosen.web_tokens, chosen.web_tokens_file)
-    if not tokens.entries() and not site.is_loopback:
-        raise InvalidConfiguration(
-            f"RETENTION_WEB_HOST is {site.host!r}, which others can reach, and there is no token; make one "
-            "with `retention token new NAME --role viewer --file FILE` and set RETENTION_WEB_TOKENS_FILE, or listen on "
-            "127.0.0.1"
+def tokens_of(here: Deployment, site: Site) -> Tokens:
+    """Return who may ask.
+
+    Raises:
+        InvalidConfiguration: a token is unusable, or there is none and others are meant to reach the server.
+    """
+    tokens = Tokens(here.settings.web_tokens, here.settings.web_tokens_file)
+    if not tokens.entries() and not site.is_local:
+        variable, value, way_out = (
+            ("URL", site.url, "unset it") if site.is_loopback else ("HOST", site.host, "listen on 127.0.0.1")
         )
-    app = create_app(chosen, here.addresses)
-    return Office(here, app, site, tokens, Sessions(_secret(here), secure=site.is_https), AtWork(app))
+        raise InvalidConfiguration(
+            f"RETENTION_WEB_{variable} is {value!r}, which others can reach, and there is no token; make one with "
+            f"`retention token new NAME --role viewer --file FILE` and set RETENTION_WEB_TOKENS_FILE, or {way_out}"
+        )
+    return tokens
+
+
+def _office(here: Deployment, site: Site) -> Office:
+    tokens = tokens_of(here, site)
+    app = create_client(here.settings, here.addresses)
+    sessions = Sessions(_secret(here), Ended(redis_client(here.addresses.broker_url)), secure=site.is_https)
+    return Office(here, app, site, tokens, sessions, AtWork(app), Readiness(here, app), WrongLogins())
 
 
 def _secret(here: Deployment) -> bytes:
@@ -102,10 +121,7 @@ def _secret(here: Deployment) -> bytes:
     file = here.settings.web_secret_file
     if file is None:
         return token_bytes(SHORTEST_SECRET_BYTES)
-    try:
-        secret = file.read_bytes().strip()
-    except OSError as error:
-        raise InvalidConfiguration(f"RETENTION_WEB_SECRET_FILE: {file} cannot be read: {error.strerror}") from None
+    secret = read_private(file, "RETENTION_WEB_SECRET_FILE").strip()
     if len(secret) < SHORTEST_SECRET_BYTES:
         raise InvalidConfiguration(
             f"RETENTION_WEB_SECRET_FILE: {file} holds {len(secret)} bytes; {SHORTEST_SECRET_BYTES} random ones are "

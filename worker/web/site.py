@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from worker.settings import DEFAULT_PORTS
+
 __all__ = ["Site"]
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -26,12 +28,19 @@ class Site:
     @property
     def is_loopback(self) -> bool:
         """Say whether only this machine reaches the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether it is meant for this machine alone: neither its address nor its URL leads here from another."""
+        return self.is_loopback and (self.url is None or _is_loopback(urlsplit(self.url).hostname or ""))
+
+    @property
+    def is_in_clear(self) -> bool:
+        """Say whether tokens and cookies come from other machines without TLS, as far as we are told."""
+        if self.url is None:
+            return not self.is_loopback
+        return not self.is_https and not _is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def is_https(self) -> bool:
@@ -42,7 +51,8 @@ class Site:
         """Say whether a request that names `host` means this server, and not a name that was made to lead here."""
         if not host:
             return False
-        if self.url is not None and host == urlsplit(self.url).netloc:
+        host = host.lower()
+        if self.url is not None and host in _names(self.url):
             return True
         if self.is_loopback:
             name = host if host.endswith("]") else host.rsplit(":", 1)[0]
@@ -54,3 +64,22 @@ class Site:
         if self.url is not None and origin == self.url:
             return True
         return origin == f"http://{host}" and not self.is_https
+
+
+def _names(url: str) -> set[str]:
+    """Return what browsers name in `Host` that come by a URL: its host, or any name of loopback's where it is one."""
+    parts = urlsplit(url)
+    hosts = {parts.netloc.rpartition("]")[0] + "]" if "]" in parts.netloc else parts.netloc.partition(":")[0]}
+    if _is_loopback(parts.hostname or ""):
+        hosts |= {*LOOPBACK_NAMES}
+    ports = {f":{parts.port}"} if parts.port else {"", f":{DEFAULT_PORTS[parts.scheme]}"}
+    return {host + port for host in hosts for port in ports}
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

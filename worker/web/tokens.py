@@ -1,7 +1,7 @@
 """Who may ask: tokens by their digests, each with a name, a role and perhaps an end."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import sha256
@@ -14,12 +14,16 @@ from unicodedata import category
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from models.errors import InvalidConfiguration
+from tasks.rules.named import LONGEST
+from worker.secret_files import read_private
 
 __all__ = ["Entry", "Role", "Tokens", "digest_of", "new_token"]
 
 # Random bytes in a token: nobody guesses 256 bits, so a digest without salt or stretching keeps it.
 RANDOM_BYTES = 32
 PREFIX = "retention_"
+FILE = "RETENTION_WEB_TOKENS_FILE"
+LONGEST_FILE_BYTES = 1024 * 1024  # of thousands of tokens
 OURS = ("beat", "local", "worker")  # what the worker's own acts are recorded under
 
 
@@ -56,7 +60,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST["actor"]), AfterValidator(_name)]
     role: Role
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     expires_at: AwareDatetime | None = None
@@ -97,40 +101,41 @@ class Tokens:
         self.are_set_up = given is not None or file is not None
         self._given = _read("RETENTION_WEB_TOKENS", given or "")
         self._file = file
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._from_file: tuple[Entry, ...] = ()
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all tokens.
 
         Raises:
-            InvalidConfiguration: the file cannot be read, or a line of it is no token.
+            InvalidConfiguration: the file cannot be read, is open to others, or a line of it is no token.
         """
         if self._file is None:
             return self._given
         try:
             status = self._file.stat()
-            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+            seen = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             if seen != self._seen:
-                self._from_file = _read(str(self._file), self._file.read_text(encoding="utf-8"))
+                content = read_private(self._file, FILE, longest_bytes=LONGEST_FILE_BYTES)
+                self._from_file = _read(str(self._file), content.decode())
                 self._seen = seen
-        except (OSError, UnicodeError) as error:
-            raise InvalidConfiguration(
-                f"RETENTION_WEB_TOKENS_FILE: {self._file} cannot be read ({type(error).__name__})"
-            ) from None
+        except OSError as error:
+            raise InvalidConfiguration(f"{FILE}: {self._file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidConfiguration(f"{FILE}: {self._file} holds no text in UTF-8") from None
         return (*self._given, *self._from_file)
 
     def by_token(self, token: str) -> Entry | None:
         """Return the entry of a token that is still good; None where there is none."""
-        return self.by_digest(digest_of(token))
+        return self.find(digest_of(token), str)
 
-    def by_digest(self, digest: str) -> Entry | None:
-        """Return the entry with this digest that is still good; None where there is none.
+    def find(self, wanted: str, shown: Callable[[str], str]) -> Entry | None:
+        """Return the entry whose digest is `wanted` once it is `shown`, and still good; None where there is none.
 
         Every entry is compared, in constant time: how long it takes tells nothing about any of them.
         """
         now = datetime.now(UTC)
-        found = [each for each in self.entries() if compare_digest(each.sha256, digest)]
+        found = [each for each in self.entries() if compare_digest(shown(each.sha256), wanted)]
         return next((each for each in found if not each.is_over(now)), None)
 
 

@@ -1,5 +1,7 @@
 """Each act on the page, in both languages: a reason is asked, what came of it is said, and it was done."""
 
+import re
+
 from sqlalchemy import text
 
 
@@ -90,6 +92,8 @@ def test_an_account_is_explained_and_held_from_there(stage, visit):
     visitor.page.keyboard.press("Enter")
     visitor.wait_for("#explained h3", visitor.say("account.number", account=stage.kept))
     assert visitor.say("explain.not_now") in visitor.text("#explained")
+    told = visitor.say("because.purge", event="|", first="|", last="|", length=5).split("|")
+    assert re.fullmatch(".+".join(map(re.escape, told)), visitor.text('#explained [data-key="purge"] .because'))
     visitor.act("release", "#explained")
     visitor.wait_for("#explained", visitor.say("explain.next_sweep"))
     visitor.act("place", "#explained", reason="again")
@@ -100,6 +104,8 @@ def test_a_deleted_account_is_explained_from_the_log_by_its_link(stage, visit):
     visitor = visit("viewer")
     visitor.page.click(f'#actions-list a[href="#account-{stage.purged}"]')
     visitor.wait_for("#explained .badge", visitor.say("state.gone"))
+    ((action, _),) = asked(stage, f"SELECT id, account_id FROM actions WHERE account_id = {int(stage.purged)}")
+    assert visitor.say("because.done", action=action) in visitor.text('#explained [data-key="purge"]')
     assert visitor.page.locator("#explained tbody tr").count() == 1
 
 

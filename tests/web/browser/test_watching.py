@@ -1,5 +1,6 @@
 """What the page tells without being asked: the light, progress, a lost connection, stale figures."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -82,6 +83,32 @@ def test_charts_and_their_tables_tell_the_same(stage, visit, server):
     ]
     assert days["purge"][-1]["accounts"] == 5
     assert visitor.page.locator("#ahead-counter_only .bar").count() == 90
+
+
+def test_a_chart_that_is_not_to_be_had_is_said_in_its_place(stage, visit):
+    def away(route):
+        problem = {"type": "about:blank", "title": "Not available", "status": 503, "detail": "the database is away"}
+        route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(problem))
+
+    visitor = visit("viewer")
+    visitor.refused = {503}
+    visitor.page.route("**/charts/done/purge.svg*", away)
+    visitor.page.reload()
+    visitor.wait_for("#done-purge [role=alert]", "the database is away")
+    visitor.page.locator("#done-counter_only .bar").nth(89).wait_for(state="attached")
+
+
+def test_how_long_ago_is_told_by_the_servers_clock(stage, visit):
+    change(
+        stage,
+        "INSERT INTO heartbeats (source, at) VALUES ('verify', now() - interval '2 days') "
+        "ON CONFLICT (source) DO UPDATE SET at = excluded.at",
+    )
+    visitor = visit("viewer")
+    visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=400))
+    visitor.page.reload()
+    days = {"en": "2 days", "ja": "2 日"}[visitor.page.get_attribute("html", "lang")]
+    visitor.wait_for("#chain-list", visitor.say("ago", time=days))
 
 
 def test_long_lists_begin_short_and_show_more(stage, visit):

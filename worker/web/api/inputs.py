@@ -6,6 +6,7 @@ from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from models import PolicyName
+from tasks.rules.named import LONGEST
 
 __all__ = ["Before", "Limit", "Number", "PolicyPath", "Reason", "Told"]
 
@@ -19,7 +20,13 @@ Before = Annotated[int | None, Query(ge=1, le=LARGEST, description="Only what ha
 Limit = Annotated[int, Query(ge=1, le=1000, description="Lines at most.")]
 PolicyPath = Annotated[PolicyName, Path(description="Which policy.")]
 Reason = Annotated[
-    str, Field(max_length=1000, pattern=WRITABLE, description="Why; recorded with who asks.", examples=["as agreed"])
+    str,
+    Field(
+        max_length=LONGEST["reason"],
+        pattern=WRITABLE,
+        description="Why; recorded with who asks.",
+        examples=["as agreed"],
+    ),
 ]
 
 

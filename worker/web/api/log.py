@@ -1,5 +1,7 @@
 """The log: its lines and its head."""
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter
 from sqlalchemy import select
 from typing_extensions import TypedDict
@@ -28,6 +30,7 @@ class Actions(TypedDict):
 class Head(TypedDict):
     """The end of the chain: its last receipt's number and digest, the actions in all, and when it was last verified."""
 
+    at: str
     number: int
     digest: str
     actions: int
@@ -51,4 +54,5 @@ def head(office: Here, _: Viewer) -> Head:
         number, actions, digest = connection.execute(select_head()).one()
         verified_at = connection.scalar(select(Heartbeat.at).where(Heartbeat.source == SOURCE))
     shown = rfc3339(verified_at, here.zone)
-    return {"number": number, "digest": digest.hex(), "actions": actions, "verified_at": shown}
+    now = str(rfc3339(datetime.now(UTC), here.zone))
+    return {"at": now, "number": number, "digest": digest.hex(), "actions": actions, "verified_at": shown}

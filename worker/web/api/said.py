@@ -13,6 +13,7 @@ TEXTS = {
     404: "Nothing has that number.",
     409: "Understood and not done; the detail says why.",
     422: "Not what it should be; `errors` says where.",
+    429: "Too many wrong tokens of late; wait.",
     503: "The database or the broker does not answer, or nothing is measured yet; try again.",
 }
 

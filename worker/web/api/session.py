@@ -45,20 +45,23 @@ def session(request: Request, response: Response, office: Here, cookie: Cookie) 
     return _logged_in(office, person, found or office.sessions.begin(response, None))
 
 
-@router.post("", responses=said(403))
+@router.post("", responses=said(403, 429))
 def log_in(request: Request, response: Response, office: Here, told: Login) -> LoggedIn:
     """Begin a session: a cookie that no script can read, for some hours, by browsers of this site only."""
     require_own_origin(request, office)
+    address = request.client.host if request.client else ""
+    office.wrong_logins.require_few(address)
     entry = office.tokens.by_token(told.token)
     if entry is None:
+        office.wrong_logins.count(address)
         raise Problem(401, "the token is not known, or has expired")
     return _logged_in(office, Person(entry.name, entry.role), office.sessions.begin(response, entry.sha256))
 
 
 @router.delete("", status_code=204)
-def log_out(response: Response, office: Here, _: Viewer) -> None:
-    """End the session."""
-    office.sessions.end(response)
+def log_out(response: Response, office: Here, _: Viewer, cookie: Cookie) -> None:
+    """End the session: its cookie is worth nothing from now on, whoever has it."""
+    office.sessions.end(response, office.sessions.read(cookie) if cookie else None)
 
 
 def _logged_in(office: Office, person: Person, session: Session) -> LoggedIn:

@@ -1,7 +1,8 @@
 // Charts: drawn by the server at the width they are shown, beside the same figures as a table.
 
-import { byId, show, table } from "./dom.js";
-import { POLICIES, policyName } from "./say.js";
+import { Refusal } from "./api.js";
+import { byId, h, show, table } from "./dom.js";
+import { POLICIES, policyName, refusal } from "./say.js";
 import { day, number, t } from "./texts.js";
 
 const WIDTHS = { least: 240, most: 2000 };
@@ -29,10 +30,14 @@ async function draw(kind, policy) {
   const place = byId(`${kind}-${policy}`);
   const width = Math.min(WIDTHS.most, Math.max(WIDTHS.least, Math.round(place.clientWidth)));
   const response = await fetch(`/charts/${kind}/${policy}.svg?width=${width}`);
-  if (!response.ok) return;
+  place.dataset.width = width;
+  if (!response.ok) {
+    const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
+    place.replaceChildren(h("p", { class: "note late", role: "alert" }, refusal(new Refusal(response.status, detail))));
+    return;
+  }
   const drawn = new DOMParser().parseFromString(await response.text(), "image/svg+xml").documentElement;
   place.replaceChildren(document.adoptNode(drawn));
-  place.dataset.width = width;
 }
 
 /** Call back when a chart is shown at another width than it was drawn for. */

@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { byId, facts, h, show, table } from "./dom.js";
 import { asWritten, button, named, POLICIES, policyName, refusal, when } from "./say.js";
 import { actionTable } from "./sweeps.js";
-import { language, t } from "./texts.js";
+import { day, instant, language, t } from "./texts.js";
 
 /** Begin to answer. */
 export function beginExplaining() {
@@ -67,12 +67,19 @@ function card(found) {
         table(t("explain.actions"), ...actionTable(found.actions, { withAccount: false }))]);
 }
 
-function outcome(policy, { prevented, because }) {
+function outcome(policy, { prevented, reckoned, state, actions }) {
+  const done = state === "gone" && actions.find(({ action }) => action === policy);
   const reasons = prevented[policy] ?? [];
   return h("div", { class: "outcome", "data-key": policy }, h("h4", {}, policyName(policy)),
     reasons.length === 0 ? h("p", {}, h("strong", {}, t("explain.next_sweep")))
       : [h("p", {}, t("explain.not_now")), h("ul", {}, reasons.map((each) => h("li", {}, reason(each))))],
-    because[policy] && h("p", { class: "because" }, asWritten(because[policy])));
+    reckoned[policy] && h("p", { class: "because" }, counted(policy, reckoned[policy])),
+    done && h("p", { class: "because" }, t("because.done", { action: done.id })));
+}
+
+/** Say from which event a policy's rule is counted, and how. */
+function counted(policy, { event_at, first_day, last_day, length }) {
+  return t(`because.${policy}`, { event: instant(event_at), first: day(first_day), last: day(last_day), length });
 }
 
 /** Say what the server gives as a reason, in the reader's language where it is one of ours. */

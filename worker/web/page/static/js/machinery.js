@@ -27,7 +27,7 @@ function atWork(workers) {
 /** Show the end of the log's chain and when all of it was verified. */
 export function showHead(head) {
   show(byId("chain-list"), facts([
-    [t("chain.verified"), ...(head.verified_at ? [whenAgo(head.verified_at, new Date())].flat()
+    [t("chain.verified"), ...(head.verified_at ? [whenAgo(head.verified_at, head.at)].flat()
       : [h("span", { class: "badge look" }, t("chain.never"))])],
     [t("chain.actions"), number(head.actions)],
     [t("chain.head"), h("code", { class: "digest" }, `${head.number}:${head.digest}`)],

@@ -1,0 +1,38 @@
+"""Who asks, and why: what a person gives with each act, to be recorded with it."""
+
+from unicodedata import category
+
+from models.errors import Refused
+
+__all__ = ["LONGEST", "fault", "require_named"]
+
+LONGEST = {"actor": 100, "reason": 1000}
+UNWRITABLE = ("Cc", "Cs")  # controls, and what stands for bytes that are no text
+
+
+def fault(name: str, text: str) -> str | None:
+    """Say what is wrong with a text; None where nothing is.
+
+    Args:
+        name: `actor` and `reason` may have so many signs; any other as many as it likes.
+        text: as it was given.
+    """
+    if not text.strip():
+        return "is blank; say who, or why, or where"
+    if any(category(sign) in UNWRITABLE for sign in text):
+        return "holds a control character, or is not in UTF-8"
+    if name in LONGEST and len(text) > LONGEST[name]:
+        return f"has {len(text):,} signs; {LONGEST[name]:,} are enough"
+    return None
+
+
+def require_named(*, actor: object, reason: object) -> None:
+    """Make sure that both can be recorded; they may come from a message, and so be anything.
+
+    Raises:
+        Refused: one is blank, too long, or nothing that could be written down.
+    """
+    for name, text in (("actor", actor), ("reason", reason)):
+        found = fault(name, text) if isinstance(text, str) else "is no text"
+        if found:
+            raise Refused(f"{name} {found}")
