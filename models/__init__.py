@@ -18,12 +18,14 @@ from models.my_page import (
     SavedJob,
     SavedSearch,
 )
+from models.partitions import PARTITIONED
 from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
 from models.quarantine import Quarantine
 from models.sweep import Heartbeat, Sweep, SweepStatus
 from models.transition import Transition, TransitionKind
 
 __all__ = [
+    "PARTITIONED",
     "Account",
     "Action",
     "Application",
