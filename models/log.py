@@ -52,7 +52,7 @@ class Receipt(Base):
         CheckConstraint("octet_length(digest) = 32", name="digest_whole"),
         {"postgresql_partition_by": BY_TIME},
     )
-    __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's contract
+    __mapper_args__ = {"primary_key": ["id"]}  # noqa: RUF012 - SQLAlchemy's contract
 
 
 class ChainHead(Base):
@@ -109,7 +109,7 @@ class Action(Base):
         CheckConstraint("due_at <= acted_at", name="not_before_due"),
         {"postgresql_partition_by": BY_TIME},
     )
-    __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's contract
+    __mapper_args__ = {"primary_key": ["id"]}  # noqa: RUF012 - SQLAlchemy's contract
 
 
 REFUSE_CHANGE = """

@@ -1,7 +1,7 @@
 """The log's partitions: a year each, made ahead by the database itself, and one for whatever no year takes.
 
 A worker may not create tables. So a function that belongs to the owner makes them: it takes no arguments and does
-nothing else. `retention.keep_log` calls it each minute; no batch waits for it, for a row without a year goes to the rest.
+nothing else. `retention.keep_log` calls it each minute. No batch depends on it: a row without a year goes to the rest.
 """
 
 from sqlalchemy import DDL, event
@@ -9,18 +9,15 @@ from sqlalchemy import DDL, event
 from models.base import Base
 from models.log import Action, Receipt
 
-__all__ = ["PARTITIONED", "PREPARE_LOG", "REST", "YEARS_AHEAD"]
+__all__ = ["MAKE_PARTITION", "PARTITIONED", "PREPARE_LOG"]
 
 PARTITIONED = (Receipt.__tablename__, Action.__tablename__)
-PREPARE_LOG = "prepare_log"
-REST = "rest"
-# Years after the present one that are made; the function says so, too.
-YEARS_AHEAD = 2
+PREPARE_LOG, MAKE_PARTITION = "prepare_log", "make_log_partition"
 
 # Each partition enforces by itself what a constraint of the whole cannot, as that would have to include `acted_at`: no
-# id, and no receipt's number, twice in a year. What refuses changes has to stand on each as well: a trigger on the whole
-# does not fire for a statement that names a partition.
-MAKE_PARTITION = """
+# id, and no receipt's number, twice in a year. What refuses changes has to stand on each as well: a trigger on the
+# whole does not fire for a statement that names a partition.
+CREATE_MAKE_PARTITION = """
 CREATE OR REPLACE FUNCTION make_log_partition(log text, part text, bounds text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING CONSTRAINTS)', part, log);
@@ -33,9 +30,9 @@ BEGIN
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I ', log, part) || bounds;
 END $$
 """
-# Years are UTC's. The first partition has all that came before, too. Of a year that has rows in the rest already none is
-# made: they would have to be moved. Who comes second while another is at it leaves it to him.
-MAKE_PARTITIONS = """
+# Years are UTC's. The first partition has all that came before, too. For a year that has rows in the rest already none
+# is made: they would have to be moved. Who comes second while another is at it leaves it to him.
+CREATE_PREPARE_LOG = """
 CREATE OR REPLACE FUNCTION prepare_log() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     this_year CONSTANT integer := extract(year FROM now() AT TIME ZONE 'UTC');
@@ -71,7 +68,7 @@ BEGIN
     RETURN made;
 END $$
 """
-# They find the log, and nothing of whoever calls, in the log's own schema, belong to its owner, and PUBLIC may call neither.
+# They find the log in its own schema, and nothing that a caller puts before it; they are its owner's alone.
 OF_THE_OWNER = """
 DO $$
 DECLARE
@@ -87,5 +84,5 @@ BEGIN
 END $$
 """
 
-for _statement in (MAKE_PARTITION, MAKE_PARTITIONS, OF_THE_OWNER, f"SELECT {PREPARE_LOG}()"):
+for _statement in (CREATE_MAKE_PARTITION, CREATE_PREPARE_LOG, OF_THE_OWNER, f"SELECT {PREPARE_LOG}()"):
     event.listen(Base.metadata, "after_create", DDL(_statement.replace("%", "%%")))  # type: ignore[no-untyped-call]

@@ -21,16 +21,19 @@ def upgrade() -> None:
     year = connection.scalar(sa.text(YEAR))
     for table in ("receipts", "actions"):
         part, owner = f"{table}_{year}", connection.scalar(sa.text(OWNER).bindparams(table=table))
-        numbered = connection.execute(sa.text(f"SELECT last_value, is_called FROM {table}_id_seq")).one()
+        given_out = sa.select(sa.column("last_value"), sa.column("is_called")).select_from(sa.table(f"{table}_id_seq"))
+        last, used = connection.execute(given_out).one()
         op.execute(f"ALTER TABLE {table} ALTER id DROP IDENTITY")
         _step_aside(table, part)
         _make(table, part)
-        connection.execute(sa.text(SET_SEQUENCE).bindparams(name=f"{table}_id_seq", last=numbered[0], used=numbered[1]))
+        connection.execute(sa.text(SET_SEQUENCE).bindparams(name=f"{table}_id_seq", last=last, used=used))
         for grant in connection.scalars(sa.text(GRANTS).bindparams(part=part, table=table)).all():
             op.execute(grant)
         op.execute(f'ALTER TABLE {table} OWNER TO "{owner}"')
-        op.execute(f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM (MINVALUE) TO ('{year + 1}-01-01 00:00+00')")
-    for statement in (MAKE_PARTITION, MAKE_PARTITIONS, OF_THE_OWNER, "SELECT prepare_log()"):
+        op.execute(
+            f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM (MINVALUE) TO ('{year + 1}-01-01 00:00+00')"
+        )
+    for statement in (CREATE_MAKE_PARTITION, CREATE_PREPARE_LOG, OF_THE_OWNER, "SELECT prepare_log()"):
         op.execute(statement)
     # The statistics of the whole, which nothing else gathers.
     op.execute("ANALYZE receipts, actions")
@@ -95,7 +98,7 @@ SELECT format('GRANT %s%s ON %I TO %s%s', privilege_type, '(' || quote_ident(fie
               CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END) FROM named
 UNION ALL SELECT DISTINCT format('REVOKE ALL ON %I FROM %s CASCADE', :part, who) FROM named
 """
-MAKE_PARTITION = """
+CREATE_MAKE_PARTITION = """
 CREATE FUNCTION make_log_partition(log text, part text, bounds text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING CONSTRAINTS)', part, log);
@@ -108,7 +111,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I ', log, part) || bounds;
 END $$
 """
-MAKE_PARTITIONS = """
+CREATE_PREPARE_LOG = """
 CREATE FUNCTION prepare_log() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     this_year CONSTANT integer := extract(year FROM now() AT TIME ZONE 'UTC');
