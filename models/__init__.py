@@ -23,6 +23,7 @@ from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge
 from models.quarantine import Quarantine
 from models.sweep import Heartbeat, Sweep, SweepStatus
 from models.transition import Transition, TransitionKind
+from models.verified import VerifiedTo
 
 __all__ = [
     "PARTITIONED",
@@ -64,4 +65,5 @@ __all__ = [
     "SweepStatus",
     "Transition",
     "TransitionKind",
+    "VerifiedTo",
 ]

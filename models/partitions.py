@@ -1,7 +1,8 @@
 """The log's partitions: a year each, made ahead by the database itself, and one for whatever no year takes.
 
 A worker may not create tables. So a function that belongs to the owner makes them: it takes no arguments and does
-nothing else. `retention.keep_log` calls it each minute. No batch depends on it: a row without a year goes to the rest.
+nothing else. `retention.prepare_log` calls it each minute. No batch depends on it: a row without a year goes to
+the rest.
 """
 
 from sqlalchemy import DDL, event

@@ -1,20 +1,34 @@
-"""The log's partitions, as they are: how far ahead, and whether each refuses changes."""
+"""The log's partitions: made ahead, each minute asked for; how far ahead, and whether each refuses changes."""
 
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
 from sqlalchemy import Connection, extract, func, select
 
 from models import Decision
 from models.partitions import PARTITIONED
+from tasks import events
+from tasks.base import RetentionTask
 from tasks.statements.partitions import prepare_log, select_partitions, select_unguarded
+from tasks.transaction import transaction
 
 __all__ = ["prepare", "unguarded", "years_ahead"]
 
+# A new partition needs the one of the rest for itself, and whoever reads the log then waits behind. It is two years
+# early, and asked for each minute.
+A_MOMENT = timedelta(seconds=1)
 
-def prepare(connection: Connection) -> int:
-    """Have the partitions made that are missing; returns how many were.
+log = structlog.get_logger()
 
-    Whoever reads the log at that moment is waited for, as long as the transaction waits for a lock.
-    """
-    return connection.execute(prepare_log()).scalar_one()
+
+@shared_task(bind=True, base=RetentionTask, name="retention.prepare_log")
+def prepare(self: RetentionTask) -> None:
+    """Have the owner's function make the partitions of the next years, where one is missing."""
+    with transaction(self.runtime.engine, lock=A_MOMENT) as connection:
+        made = connection.execute(prepare_log()).scalar_one()
+    if made:
+        log.info(events.PARTITIONS_MADE, partitions=made)
 
 
 def years_ahead(connection: Connection) -> int:

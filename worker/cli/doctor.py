@@ -117,8 +117,8 @@ def _log(engine: Engine) -> str:
         raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
     if not ahead:
         raise Unverified(
-            "actions and receipts have no partition for the next year, and would go on in actions_rest and receipts_rest: "
-            "the task retention.keep_log should have made it, and the workers' log says what prevents that"
+            "actions and receipts have no partition for the next year, and would go on in actions_rest and "
+            "receipts_rest: the task retention.prepare_log should have made it; the workers' log says what hinders it"
         )
     return (
         "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE; "

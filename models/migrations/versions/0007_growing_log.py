@@ -21,7 +21,9 @@ def upgrade() -> None:
     year = connection.scalar(sa.text(YEAR))
     for table in ("receipts", "actions"):
         part, owner = f"{table}_{year}", connection.scalar(sa.text(OWNER).bindparams(table=table))
-        given_out = sa.select(sa.column("last_value"), sa.column("is_called")).select_from(sa.table(f"{table}_id_seq"))
+        given_out: sa.Select[int, bool] = sa.select(sa.column("last_value"), sa.column("is_called")).select_from(
+            sa.table(f"{table}_id_seq")
+        )
         last, used = connection.execute(given_out).one()
         op.execute(f"ALTER TABLE {table} ALTER id DROP IDENTITY")
         _step_aside(table, part)
@@ -37,6 +39,19 @@ def upgrade() -> None:
         op.execute(statement)
     # The statistics of the whole, which nothing else gathers.
     op.execute("ANALYZE receipts, actions")
+    op.create_table(
+        "verified_to",
+        sa.Column("single", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("actions", sa.BigInteger(), nullable=False),
+        sa.Column("again_number", sa.BigInteger(), nullable=False),
+        sa.Column("again_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("again_actions", sa.BigInteger(), nullable=False),
+        sa.Column("again_since", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("single", name=op.f("ck_verified_to_only_one")),
+        sa.PrimaryKeyConstraint("single", name="pk_verified_to"),
+    )
 
 
 def _step_aside(table: str, part: str) -> None:
