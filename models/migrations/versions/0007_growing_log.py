@@ -140,13 +140,13 @@ BEGIN
     FOREACH log IN ARRAY ARRAY['receipts', 'actions'] LOOP
         SELECT min(substring(relname FROM '_([0-9]+)$')::integer) INTO first_year
           FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = log::regclass;
+        IF to_regclass(log || '_rest') IS NULL THEN
+            PERFORM make_log_partition(log, log || '_rest', 'DEFAULT');
+        END IF;
         FOR year IN this_year .. this_year + 2 LOOP
             CONTINUE WHEN to_regclass(log || '_' || year) IS NOT NULL OR year < first_year;
             IF NOT pg_try_advisory_xact_lock(7310597163945680743) THEN
                 RETURN made;
-            END IF;
-            IF to_regclass(log || '_rest') IS NULL THEN
-                PERFORM make_log_partition(log, log || '_rest', 'DEFAULT');
             END IF;
             begins := make_timestamptz(year, 1, 1, 0, 0, 0, 'UTC');
             ends := make_timestamptz(year + 1, 1, 1, 0, 0, 0, 'UTC');
