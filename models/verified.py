@@ -24,6 +24,7 @@ class VerifiedTo(Base):
         again_digest: its digest.
         again_actions: in all receipts up to it.
         again_since: when the second look began; NULL while there is none.
+        broken: the break that was found last, in words without data; NULL since a whole verification found none.
     """
 
     __tablename__ = "verified_to"
@@ -36,6 +37,7 @@ class VerifiedTo(Base):
     again_digest: Mapped[bytes]
     again_actions: Mapped[int]
     again_since: Mapped[datetime | None]
+    broken: Mapped[str | None]
 
     __table_args__ = (
         CheckConstraint("single", name="only_one"),

@@ -62,11 +62,17 @@ def recall(connection: Connection) -> Memory:
     return Memory(newest, Mark(Head(row.again_number, row.again_digest), row.again_actions), row.again_since)
 
 
-def remember(connection: Connection, memory: Memory, *, last: int) -> None:
-    """Write down what was found in order; `last` is the number of the chain's last receipt.
+def remember(connection: Connection, memory: Memory, *, last: int, mended: bool) -> None:
+    """Write down what was found in order.
 
-    Where the second look has come there, everything was looked at since it began: this is written down, too, and the
-    next one begins at the beginning.
+    Where the second look has come to the end, everything was looked at since it began: this is written down, too, and
+    the next one begins at the beginning.
+
+    Args:
+        connection: in a transaction that may write.
+        memory: what is in order now.
+        last: number of the chain's last receipt.
+        mended: whether everything was looked at just now, so that no break found earlier is there any more.
     """
     now = connection.execute(read_clock()).scalar_one()
     since = memory.since or now
@@ -81,5 +87,6 @@ def remember(connection: Connection, memory: Memory, *, last: int) -> None:
         again=memory.again.head,
         again_actions=memory.again.actions,
         again_since=memory.since,
+        mended=mended,
     )
     connection.execute(writing)

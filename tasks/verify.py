@@ -13,7 +13,7 @@ from tasks.chain import snapshot
 from tasks.examine import Ends, Span, find_stray, look
 from tasks.jobs import Submit, in_turn, workers
 from tasks.rules.integrity import Break, BreakKind
-from tasks.statements.verified import may_remember
+from tasks.statements.verified import may_remember, write_broken
 from tasks.transaction import transaction
 from tasks.verified import SOURCE, Mark, Memory, recall, remember
 
@@ -99,9 +99,13 @@ def verify(
         second = walker.walk(before.again, second_to)
         new = walker.walk(before.newest, ends.last, enough) if second.broken is None else _Walked(before.newest)
         found = _found(ends, before, second, new, walker.stray)
-    if found.broken is None and remembers:
+    if remembers:
         with transaction(engine) as connection:
-            remember(connection, before.advanced(second.mark, new.mark), last=ends.last)
+            if found.broken is not None:
+                connection.execute(write_broken(str(found.broken)))
+            else:
+                whole = before == Memory() and new.mark.number == ends.last
+                remember(connection, before.advanced(second.mark, new.mark), last=ends.last, mended=whole)
     return found
 
 

@@ -187,8 +187,8 @@ def select_actions(
         rows = rows.where(Action.id < before)
     if sweep_id is None:
         return rows.order_by(Action.id.desc()).limit(limit)
-    # As an array, which the index is searched with, and first of all: else PostgreSQL would rather walk back through the
-    # whole log until it has met enough of a large sweep, however old.
+    # As an array, which the index is searched with, and first of all: else PostgreSQL would rather walk back through
+    # the whole log until it has met enough of a large sweep, however old.
     receipts = select(Receipt.id).where(Receipt.sweep_id == sweep_id).scalar_subquery()
     rows = rows.where(Action.receipt_id == any_(func.array(receipts, type_=ARRAY(BigInteger))))
     found = rows.cte("of_sweep").prefix_with("MATERIALIZED")

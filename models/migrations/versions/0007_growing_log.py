@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("again_digest", sa.LargeBinary(), nullable=False),
         sa.Column("again_actions", sa.BigInteger(), nullable=False),
         sa.Column("again_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("broken", sa.Text(), nullable=True),
         sa.CheckConstraint("single", name=op.f("ck_verified_to_only_one")),
         sa.PrimaryKeyConstraint("single", name="pk_verified_to"),
     )
