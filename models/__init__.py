@@ -18,13 +18,16 @@ from models.my_page import (
     SavedJob,
     SavedSearch,
 )
+from models.partitions import PARTITIONED
 from models.policy import CounterOnly, Policies, Policy, PolicyName, Purge, Reckoning
 from models.quarantine import Quarantine
 from models.quiet_hours import QuietHours
 from models.sweep import Heartbeat, Sweep, SweepStatus
 from models.transition import Transition, TransitionKind
+from models.verified import VerifiedTo
 
 __all__ = [
+    "PARTITIONED",
     "Account",
     "Action",
     "Application",
@@ -65,4 +68,5 @@ __all__ = [
     "SweepStatus",
     "Transition",
     "TransitionKind",
+    "VerifiedTo",
 ]

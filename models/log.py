@@ -1,22 +1,28 @@
-"""The log: one action per account touched, one receipt per batch, chained; appended to, never changed."""
+"""The log: one action per account touched, one receipt per batch, chained; appended to, never changed.
+
+Both tables are partitioned by year, `models.partitions` says how. A key of the whole table would have to include
+`acted_at` and would then forbid nothing. So `id` is the mapper's key, and the primary key of each partition.
+"""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, Table, event, text
+from sqlalchemy import DDL, BigInteger, CheckConstraint, ForeignKey, Identity, Table, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, Identifier
+from models.base import WORKER, Base
 
 __all__ = ["Action", "ChainHead", "Receipt", "append_only"]
+
+BY_TIME = "RANGE (acted_at)"
 
 
 class Receipt(Base):
     """One batch's record, chained to the receipt before; `models.proof` says how.
 
     Attributes:
-        number: its place in the chain, from 1, without gaps.
+        number: its place in the chain, from 1, without gaps; each is given out under the lock on the chain's head.
         accounts: actions of the batch.
         rows: rows deleted or updated, by table: `{"messages": 4711, …}`.
         acted_at: when the acting statement began, under the locks of its accounts.
@@ -28,8 +34,8 @@ class Receipt(Base):
 
     __tablename__ = "receipts"
 
-    id: Mapped[Identifier]
-    number: Mapped[int] = mapped_column(unique=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity())
+    number: Mapped[int]
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id"), index=True)
     action: Mapped[str]
     accounts: Mapped[int]
@@ -44,7 +50,9 @@ class Receipt(Base):
         CheckConstraint("action IN ('counter_only', 'purge')", name="action_known"),
         CheckConstraint("accounts > 0", name="accounts_positive"),
         CheckConstraint("octet_length(digest) = 32", name="digest_whole"),
+        {"postgresql_partition_by": BY_TIME},
     )
+    __mapper_args__ = {"primary_key": ["id"]}  # noqa: RUF012 - SQLAlchemy's contract
 
 
 class ChainHead(Base):
@@ -86,7 +94,7 @@ class Action(Base):
 
     __tablename__ = "actions"
 
-    id: Mapped[Identifier]
+    id: Mapped[int] = mapped_column(BigInteger, Identity())
     action: Mapped[str]
     account_id: Mapped[int] = mapped_column(index=True)
     event_at: Mapped[datetime]
@@ -99,7 +107,9 @@ class Action(Base):
     __table_args__ = (
         CheckConstraint("action IN ('counter_only', 'purge')", name="action_known"),
         CheckConstraint("due_at <= acted_at", name="not_before_due"),
+        {"postgresql_partition_by": BY_TIME},
     )
+    __mapper_args__ = {"primary_key": ["id"]}  # noqa: RUF012 - SQLAlchemy's contract
 
 
 REFUSE_CHANGE = """

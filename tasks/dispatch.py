@@ -12,12 +12,14 @@ from tasks.erase_files import wake_erasers
 from tasks.export import export
 from tasks.gates import trust_clock
 from tasks.measure import measure
+from tasks.partitions import prepare
 from tasks.recover import recover
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.ticks import latest_tick
 from tasks.statements.sweeps import beat_heart, insert_sweep
 from tasks.sweep import sweep
 from tasks.transaction import transaction
+from tasks.verify_on import verify_on
 
 __all__ = ["dispatch"]
 
@@ -38,6 +40,8 @@ def dispatch(self: RetentionTask) -> None:
             sweep.apply_async((sweep_id,), **MINUTELY)
     recover.apply_async(**MINUTELY)
     measure.apply_async(**MINUTELY)
+    prepare.apply_async(**MINUTELY)
+    verify_on.apply_async(**MINUTELY)
     wake_erasers(self.runtime.drains)
     if self.runtime.export_url:
         export.apply_async(**MINUTELY)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from models import Policies, PolicyName
 from tasks.measure import FORESEEN_DAYS, foreseen
+from tasks.partitions import years_ahead
 from tasks.standing import Standing, read_standing
 from tasks.statements.control import select_pauses
 from tasks.statements.figures import count_actions, select_durations
@@ -17,6 +18,7 @@ from tasks.statements.sweeps import (
     select_held_since,
     select_silent_since,
 )
+from tasks.statements.verified import select_broken
 from tasks.transaction import transaction
 
 __all__ = ["AHEAD_DAYS", "ENDED", "Figures", "read_figures"]
@@ -42,6 +44,8 @@ class Figures:
         peaks: the most that falls due on one of these days.
         heard: when each part of the machinery was last heard.
         durations: rows (up_to_seconds, batches, seconds), the quickest first.
+        broken: whether the log was found broken, and not whole since.
+        years_ahead: years to come for which the log has its partitions.
     """
 
     at: datetime
@@ -56,6 +60,8 @@ class Figures:
     peaks: dict[tuple[PolicyName, int], int]
     heard: dict[str, datetime]
     durations: list[tuple[float, int, float]]
+    broken: bool
+    years_ahead: int
 
 
 def read_figures(engine: Engine, policies: Policies) -> Figures:
@@ -85,6 +91,8 @@ def read_figures(engine: Engine, policies: Policies) -> Figures:
             peaks=peaks,
             heard={source: at for source, at in connection.execute(select_heartbeats())},  # noqa: C416 - rows
             durations=[(bound, batches, seconds) for bound, batches, seconds in connection.execute(select_durations())],
+            broken=connection.scalar(select_broken()) is not None,
+            years_ahead=years_ahead(connection),
         )
 
 

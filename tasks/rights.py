@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, func, inspect, select
 
 from models import Base, Receipt
+from models.partitions import PREPARE_LOG
 from tasks.roles import MIGHTY, groups_of, is_there
+from tasks.statements.partitions import is_function, select_partitions
 from tasks.statements.rights import VERSION_TABLE, sequences, worker_rights
 from tasks.statements.roles import select_holder, select_role
 
@@ -68,6 +70,8 @@ def _lacking(connection: Connection) -> Iterator[str]:
         asked[f"SELECT on {VERSION_TABLE}"] = func.has_table_privilege(VERSION_TABLE, "SELECT")
     for name in sorted({*sequences()} & {*inspect(connection).get_sequence_names()}):
         asked[f"USAGE on {name}"] = func.has_sequence_privilege(name, "USAGE")
+    if connection.scalar(is_function(PREPARE_LOG)):
+        asked[f"EXECUTE on {PREPARE_LOG}"] = func.has_function_privilege(f"{PREPARE_LOG}()", "EXECUTE")
     yield from (right for right, has in _answers(connection, asked) if not has)
 
 
@@ -79,8 +83,12 @@ def _excess(connection: Connection) -> Iterator[str]:
     # By this one setting every trigger is off, also the one that keeps the log from being changed.
     asked["SET session_replication_role"] = func.has_parameter_privilege("session_replication_role", "SET")
     asked["CREATE in the schema"] = func.has_schema_privilege(func.current_schema(), "CREATE")
-    for name in sorted(set(inspect(connection).get_table_names()) & Base.metadata.tables.keys()):
-        for right in sorted({*TABLE_RIGHTS} - {*worker_rights(Base.metadata.tables[name])}):
+    present = sorted(set(inspect(connection).get_table_names()) & Base.metadata.tables.keys())
+    needed = {name: worker_rights(Base.metadata.tables[name]) for name in present}
+    # The log is read and added to by its whole.
+    needed |= dict.fromkeys(connection.scalars(select_partitions()), ())
+    for name, rights in needed.items():
+        for right in sorted({*TABLE_RIGHTS} - {*rights}):
             has = func.has_any_column_privilege if right in BY_COLUMN else func.has_table_privilege
             asked[f"{right} on {name}"] = has(name, right)
     yield from (right for right, has in _answers(connection, asked) if has)

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Row, func, inspect, select
 
 from models import Base, Receipt
 from models.errors import InvalidConfiguration
+from models.partitions import MAKE_PARTITION, PREPARE_LOG
+from tasks.statements.partitions import is_function, select_partitions
 from tasks.statements.rights import VERSION_TABLE, readable_columns, sequences, worker_rights
 from tasks.statements.roles import Statement, select_holder, select_role
 
@@ -121,10 +123,16 @@ def give_rights(connection: Connection) -> list[str]:
             connection.execute(Statement("REVOKE ALL ON TABLE {name} FROM {group}", name=name, group=group))
             for statement in grants(name, group):
                 connection.execute(statement)
+        # Whoever may read or add to the log does so by its whole.
+        for name in connection.scalars(select_partitions()).all():
+            connection.execute(Statement("REVOKE ALL ON TABLE {name} FROM {group}", name=name, group=group))
         done.append(f"{group} has its rights on {len(present & Base.metadata.tables.keys())} tables")
     if is_there(connection, groups.workers):
         for name in sorted({*sequences()} & {*inspect(connection).get_sequence_names()}):
             connection.execute(Statement("GRANT USAGE ON SEQUENCE {name} TO {group}", name=name, group=groups.workers))
+        if connection.scalar(is_function(PREPARE_LOG)):
+            prepare = Statement("GRANT EXECUTE ON FUNCTION {name}() TO {group}", name=PREPARE_LOG, group=groups.workers)
+            connection.execute(prepare)
     return done
 
 
@@ -168,7 +176,11 @@ def _things(connection: Connection) -> Iterator[tuple[str, str]]:
     present = set(inspect(connection).get_table_names())
     for name in sorted(present & {*Base.metadata.tables, VERSION_TABLE}):
         yield "TABLE", name
+    yield from (("TABLE", name) for name in connection.scalars(select_partitions()).all())
     if present & Base.metadata.tables.keys():
         yield "SEQUENCE", "guesses"
         yield "FUNCTION", "refuse_change"
         yield "FUNCTION", "refuse_reopening"
+    for name in (PREPARE_LOG, MAKE_PARTITION):
+        if connection.scalar(is_function(name)):
+            yield "FUNCTION", name

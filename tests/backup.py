@@ -15,8 +15,8 @@ def exported(engine):
 
 
 TABLES = """
-SELECT string_agg(quote_ident(table_name), ', ') FROM information_schema.tables
- WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
 """
 
 

@@ -16,7 +16,7 @@ EXPLAINED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One visit to a table: how (a plan's node), how many rows it looked at, and which function of `tasks` asked."""
+    """One visit to a table or partition: how (a plan's node), how many rows it looked at, which function asked."""
 
     table: str
     how: str
@@ -87,7 +87,7 @@ def _scans(node: dict[str, Any], asked_by: str) -> Iterator[Scan]:
 
 
 def large_tables(engine: Engine, rows: int) -> set[str]:
-    """Return our tables that hold more than so many rows, as of the last ANALYZE."""
+    """Return our tables, and partitions of them, that hold more than so many rows, as of the last ANALYZE."""
     query = text(
         "SELECT pg_class.relname FROM pg_class JOIN pg_stat_user_tables ON relid = oid WHERE reltuples > :rows"
     )

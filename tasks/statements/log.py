@@ -180,14 +180,16 @@ def select_actions(
         before: only actions with a smaller id; pages on.
         limit: rows at most.
     """
-    rows = select(*Action.__table__.columns).order_by(Action.id.desc()).limit(limit)
+    rows = select(*Action.__table__.columns)
     if account_id is not None:
         rows = rows.where(Action.account_id == account_id)
-    if sweep_id is not None:
-        # As an array, which the index is searched with: by a join, PostgreSQL would rather walk back through the whole
-        # log until it has met enough of a large sweep, however old.
-        receipts = select(Receipt.id).where(Receipt.sweep_id == sweep_id).scalar_subquery()
-        rows = rows.where(Action.receipt_id == any_(func.array(receipts, type_=ARRAY(BigInteger))))
     if before is not None:
         rows = rows.where(Action.id < before)
-    return rows
+    if sweep_id is None:
+        return rows.order_by(Action.id.desc()).limit(limit)
+    # As an array, which the index is searched with, and first of all: else PostgreSQL would rather walk back through
+    # the whole log until it has met enough of a large sweep, however old.
+    receipts = select(Receipt.id).where(Receipt.sweep_id == sweep_id).scalar_subquery()
+    rows = rows.where(Action.receipt_id == any_(func.array(receipts, type_=ARRAY(BigInteger))))
+    found = rows.cte("of_sweep").prefix_with("MATERIALIZED")
+    return select(*found.c).order_by(found.c.id.desc()).limit(limit)

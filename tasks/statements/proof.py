@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, case, cast, exists, extract, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from models import Action, ChainHead, Heartbeat, Receipt
+from models import Action, ChainHead, Receipt
 from models.base import Instant
 
 __all__ = [
     "lock_export",
-    "may_beat",
     "select_actions_of",
     "select_ends",
     "select_followers",
@@ -95,20 +94,22 @@ def select_replay(digest: bytes) -> Select[int]:
     return select(Receipt.number).where(Receipt.replays == digest).order_by(Receipt.number).limit(1)
 
 
-def select_stray() -> Select[int, int]:
-    """Select an action that names a receipt which is not there: a row (id, receipt_id), the lowest id; or no row.
+def select_stray(after: int | None = None, to: int | None = None) -> Select[int, int]:
+    """Select an action that names a receipt which is not there: a row (id, receipt_id), the lowest; or no row.
 
     A receipt without a number has no place in the chain, so it is there for nobody.
+
+    Args:
+        after: only actions that name a receipt with a higher id.
+        to: only actions that name a receipt with this id at most.
     """
     owned = exists().where(Receipt.id == Action.receipt_id, Receipt.number.is_not(None))
-    return select(Action.id, Action.receipt_id).where(~owned).order_by(Action.id).limit(1)
-
-
-def may_beat() -> Select[bool]:
-    """Ask whether one may write down here that one was at work: not on a standby, nor with an auditor's rights."""
-    table = Heartbeat.__tablename__
-    rights = [func.has_table_privilege(table, right) for right in ("INSERT", "UPDATE", "SELECT")]
-    return select(rights[0] & rights[1] & rights[2] & ~func.pg_is_in_recovery())
+    rows = select(Action.id, Action.receipt_id).where(~owned)
+    if after is not None:
+        rows = rows.where(Action.receipt_id > after)
+    if to is not None:
+        rows = rows.where(Action.receipt_id <= to)
+    return rows.order_by(Action.receipt_id, Action.id).limit(1)
 
 
 def lock_export() -> Select[bool]:

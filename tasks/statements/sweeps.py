@@ -249,7 +249,7 @@ def select_rows(sweep_id: int) -> Select[str, int]:
     )
 
 
-def beat_heart(source: str) -> Insert:
-    """Write down that `source` is at work now."""
-    seen = insert(Heartbeat).values(source=source, at=func.now())
+def beat_heart(source: str, *, at: datetime | None = None) -> Insert:
+    """Write down that `source` was at work `at` an instant; by default now."""
+    seen = insert(Heartbeat).values(source=source, at=func.now() if at is None else at)
     return seen.on_conflict_do_update(index_elements=["source"], set_={"at": seen.excluded.at})

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 from builders import an_account
 from sqlalchemy import inspect, text
@@ -8,6 +10,7 @@ from models.errors import InvalidConfiguration
 from tasks.catalog import catalog_faults
 from worker.database import check_schema, connect, head_revision, migrate, schema_revision
 
+YEAR = datetime.now(UTC).year
 CATALOG = """
 SELECT 'column', c.table_name, c.column_name, c.data_type, c.is_nullable, c.column_default, c.is_identity
   FROM information_schema.columns c WHERE table_schema = 'public' AND table_name <> 'alembic_version'
@@ -20,6 +23,15 @@ SELECT 'index', tablename, indexname, indexdef, NULL, NULL, NULL
 UNION ALL
 SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), tgenabled::text, p.prosrc, NULL
   FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid WHERE NOT tgisinternal
+UNION ALL
+SELECT 'partition', inhparent::regclass::text, relname, pg_get_expr(relpartbound, oid), NULL, NULL, NULL
+  FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'
+UNION ALL
+SELECT 'partitioned', partrelid::regclass::text, pg_get_partkeydef(partrelid), NULL, NULL, NULL, NULL
+  FROM pg_partitioned_table
+UNION ALL
+SELECT 'function', proname, prosecdef::text, prosrc, proconfig::text, proacl::text, NULL
+  FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 """
 
 
@@ -131,7 +143,7 @@ def test_the_anomalies_of_a_careless_import_are_let_in(engine):
         an_account(connection, status="invalid", invalidated_at=None)
 
 
-@pytest.mark.parametrize("table", ["actions", "receipts"])
+@pytest.mark.parametrize("table", ["actions", "receipts", f"actions_{YEAR}", f"receipts_{YEAR}", "actions_rest"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
 def test_the_log_refuses_every_change(engine, table, change):
     with pytest.raises(DBAPIError, match="only ever appended to"), engine.begin() as connection:
@@ -147,7 +159,7 @@ def test_every_foreign_key_has_an_index_that_begins_with_it(engine):
     inspector = inspect(engine)
     for table in inspector.get_table_names():
         leading = {index["column_names"][0] for index in inspector.get_indexes(table)}
-        leading.add(inspector.get_pk_constraint(table)["constrained_columns"][0])
+        leading |= {*inspector.get_pk_constraint(table)["constrained_columns"][:1]}
         for key in inspector.get_foreign_keys(table):
             assert key["constrained_columns"][0] in leading, (table, key["name"])
 

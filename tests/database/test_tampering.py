@@ -49,8 +49,10 @@ COLUMNS = [
 UNCONSTRAINED = """
 DO $$ DECLARE each record; BEGIN
     FOR each IN SELECT conrelid::regclass AS place, conname FROM pg_constraint
-                 WHERE conrelid IN ('actions'::regclass, 'receipts'::regclass, 'chain_heads'::regclass)
-                   AND contype IN ('c', 'u', 'f', 'p')
+                 WHERE conrelid IN (SELECT relid FROM unnest(ARRAY['actions', 'receipts', 'chain_heads']) AS name,
+                                    LATERAL pg_partition_tree(name::regclass)
+                                    UNION SELECT 'chain_heads'::regclass)
+                   AND contype IN ('c', 'u', 'f', 'p') AND conparentid = 0 AND conislocal
     LOOP EXECUTE 'ALTER TABLE ' || each.place || ' DROP CONSTRAINT ' || each.conname || ' CASCADE'; END LOOP;
 END $$
 """

@@ -22,6 +22,7 @@ from worker.exits import exit_code
 
 BY = ("--actor", "mori", "--reason", "test")
 PASSWORDS = {"owner": "the owner's own 1", "worker": "the worker's own 2", "reader": "the reader's own 3"}
+YEAR = datetime.now(UTC).year
 IN_ORDER = "role {0} may do all that the worker does, and nothing else; it cannot change the log"
 SECRETS = {"email", "password_hash"}
 
@@ -161,8 +162,27 @@ def test_a_worker_that_cannot_change_the_log_does_all_that_a_worker_does(separat
     ],
 )
 def test_a_worker_cannot_change_the_log(separated, statement):
-    for table in ("actions", "receipts", "decisions"):
+    for table in ("actions", "receipts", "decisions", f"actions_{YEAR}", "receipts_rest"):
         refused_right(separated, statement.format(table), "worker")
+
+
+def test_a_worker_reaches_the_log_by_its_whole_alone(separated):
+    for table in (f"actions_{YEAR}", f"receipts_{YEAR + 1}", "actions_rest"):
+        refused_right(separated, f"SELECT FROM {table}", "worker")
+        refused_right(separated, f"INSERT INTO {table} DEFAULT VALUES", "worker")
+
+
+def test_a_worker_has_the_partitions_of_the_years_to_come_made_and_makes_nothing_else(separated):
+    for table in ("actions", "receipts"):
+        separated.run(f"DROP TABLE {table}_{YEAR + 2}")
+    engine = connect(separated.url_of(separated.named("worker")), pooled=False)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TEMP TABLE receipts ()"))  # whatever is in front of the log for the caller
+        assert connection.scalar(text("SELECT prepare_log()")) == 2
+    refused_right(separated, "SELECT make_log_partition('actions', 'actions_1', 'DEFAULT')", "worker")
+    refused_right(separated, "SELECT prepare_log()", "reader")
+    refused_right(separated, f"DELETE FROM actions_{YEAR + 2}", "worker")
+    assert separated.rights("worker")[0] == 0
 
 
 def test_a_worker_is_not_given_what_only_the_application_writes(separated):
@@ -196,8 +216,14 @@ def test_a_reader_changes_nothing(separated):
     refused_right(separated, "INSERT INTO pauses VALUES ('purge', now(), 'a', 'r')", "reader")
 
 
+OWNERS = """
+SELECT relowner::regrole::text FROM pg_class WHERE relname ~ '^(actions|receipts)_' AND relkind = 'r'
+UNION SELECT proowner::regrole::text FROM pg_proc WHERE proname IN ('prepare_log', 'make_log_partition')
+"""
+
+
 def rights(roles):
-    return roles.run("SELECT relname, relacl::text FROM pg_class WHERE relkind IN ('r', 'S') ORDER BY relname")
+    return roles.run("SELECT relname, relacl::text FROM pg_class WHERE relkind IN ('r', 'p', 'S') ORDER BY relname")
 
 
 def test_making_the_roles_again_changes_nothing_and_says_so(separated):
@@ -246,6 +272,12 @@ def test_the_owner_migrates_and_only_the_owner(roles, another_database_url, role
     assert "could change the log: it is for `retention migrate` alone" in detail
 
 
+def test_partitions_and_what_makes_them_go_over_to_the_owner_as_well(roles):
+    assert roles.create("--owner", roles.named("owner"), *roles.files("owner")).code == 0
+    assert roles.run(OWNERS) == [(roles.named("owner"),)]
+    assert roles.run("SELECT prepare_log()", "worker") == [(0,)]
+
+
 def test_an_administrator_who_is_no_superuser_can_do_it(roles, another_database_url, roles_go):
     elsewhere = Roles(roles.stack, another_database_url, roles.directory)
     roles_go.append(elsewhere.database)
@@ -282,6 +314,9 @@ def test_the_server_keeps_a_digest_that_fits_the_password_and_was_made_here(sepa
         ("ALTER ROLE {worker} CREATEROLE", 6, "a maker of roles"),
         ("GRANT pg_write_all_data TO {worker}", 6, "all that pg_write_all_data may"),
         ("ALTER TABLE receipts OWNER TO {worker}", 6, "could change the log"),
+        (f"GRANT UPDATE (digest) ON actions_{YEAR} TO {{worker}}", 6, f"UPDATE on actions_{YEAR}"),
+        ("GRANT INSERT ON receipts_rest TO {worker}", 6, "INSERT on receipts_rest"),
+        ("REVOKE EXECUTE ON FUNCTION prepare_log() FROM {worker}s", 4, "lacks EXECUTE on prepare_log"),
         ("REVOKE DELETE ON messages FROM {worker}s", 4, "lacks DELETE on messages"),
         ("REVOKE USAGE ON SEQUENCE actions_id_seq FROM {worker}s", 4, "lacks USAGE on actions_id_seq"),
     ],

@@ -30,6 +30,8 @@ PROMISED = {
     "retention_clock_skew_seconds": {"source"},
     "retention_batch_seconds": {"le"},
     "retention_chain_verified_timestamp_seconds": set(),
+    "retention_chain_broken": set(),
+    "retention_log_years_ahead": set(),
     "retention_measured_timestamp_seconds": set(),
 }
 

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from time import time
 
 import click
-from sqlalchemy import CHAR, BigInteger, Engine, Text, column, func, select
-from sqlalchemy import table as lightweight_table
+from sqlalchemy import Engine, func, select
 
-from models import Action, Decision, Receipt
 from models.errors import InvalidConfiguration, RetentionError, Unavailable, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
+from tasks.partitions import unguarded, years_ahead
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from tasks.zones import first_difference
@@ -28,15 +27,6 @@ from worker.deployment import Deployment, deployment
 from worker.exits import exit_code
 
 OLDEST_POSTGRESQL = 15
-PG_CLASS = lightweight_table("pg_class", column("oid", BigInteger), column("relname", Text), schema="pg_catalog")
-PG_TRIGGER = lightweight_table(
-    "pg_trigger",
-    column("tgrelid", BigInteger),
-    column("tgname", Text),
-    column("tgenabled", CHAR),
-    schema="pg_catalog",
-)
-
 # A message outlives its minute by little: a worker whose clock is much ahead of beat's drops every one unread.
 CLOCK_SECONDS = 10
 WITHOUT_DATABASE = ("configuration", "broker clock")
@@ -125,21 +115,20 @@ def _catalog(engine: Engine) -> str:
 
 
 def _log(engine: Engine) -> str:
-    """Ask whether the triggers are there and enabled that refuse changes."""
-    names = [Action.__tablename__, Receipt.__tablename__, Decision.__tablename__]
+    """Ask whether whatever keeps the log from being changed is there and enabled, and the partitions to come."""
     with transaction(engine) as connection:
-        guarded = connection.scalars(
-            select(PG_CLASS.c.relname)
-            .join(PG_TRIGGER, PG_TRIGGER.c.tgrelid == PG_CLASS.c.oid)
-            .where(
-                PG_CLASS.c.relname.in_(names),
-                PG_TRIGGER.c.tgname == "append_only",
-                PG_TRIGGER.c.tgenabled.in_(["O", "A"]),
-            )
-        ).all()
-    if open_tables := sorted(set(names) - set(guarded)):
+        open_tables, ahead = unguarded(connection), years_ahead(connection)
+    if open_tables:
         raise Unverified(f"{', '.join(open_tables)} can be changed: the trigger append_only is missing or disabled")
-    return "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE"
+    if not ahead:
+        raise Unverified(
+            "actions and receipts have no partition for the next year, and would go on in actions_rest and "
+            "receipts_rest: the task retention.prepare_log should have made it; the workers' log says what hinders it"
+        )
+    return (
+        "actions, receipts and decisions refuse UPDATE, DELETE and TRUNCATE; "
+        f"partitions are there for {ahead} years after this one"
+    )
 
 
 def _time_zone(here: Deployment) -> str:

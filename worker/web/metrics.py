@@ -79,7 +79,9 @@ class Families:
         self.ceiling = _gauge("ceiling_accounts", "Most that one sweep may touch without approval.")
         self.files = _gauge("files", "Files of purged accounts that are not erased yet.", "state")
         self.beat = _gauge("beat_last_tick_timestamp_seconds", "When beat last dispatched.")
-        self.verified = _gauge("chain_verified_timestamp_seconds", "When the whole log was last found in order.")
+        self.verified = _gauge("chain_verified_timestamp_seconds", "Since when the whole log is known to be in order.")
+        self.broken = _gauge("chain_broken", "1 since a verification found a break, until the whole log is in order.")
+        self.years_ahead = _gauge("log_years_ahead", "Years to come for which the log has its partitions.")
         self.seconds = HistogramMetricFamily(
             "retention_batch_seconds", "How long batches took, until they were chained."
         )
@@ -102,6 +104,8 @@ class Families:
         for family, foreseen in ((self.ahead, figures.ahead), (self.peak, figures.peaks)):
             for (policy, days), accounts in foreseen.items():
                 family.add_metric([policy.value, str(days)], accounts)
+        self.broken.add_metric([], figures.broken)
+        self.years_ahead.add_metric([], figures.years_ahead)
         for family, source in ((self.beat, "beat"), (self.verified, SOURCE)):
             if source in figures.heard:
                 family.add_metric([], figures.heard[source].timestamp())
