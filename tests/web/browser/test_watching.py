@@ -101,14 +101,14 @@ def test_a_chart_that_is_not_to_be_had_is_said_in_its_place(stage, visit):
 def test_how_long_ago_is_told_by_the_servers_clock(stage, visit):
     change(
         stage,
-        "INSERT INTO heartbeats (source, at) VALUES ('verify', now() - interval '2 days') "
+        "INSERT INTO heartbeats (source, at) VALUES ('verify', now() - interval '5 hours') "
         "ON CONFLICT (source) DO UPDATE SET at = excluded.at",
     )
     visitor = visit("viewer")
     visitor.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=400))
     visitor.page.reload()
-    days = {"en": "2 days", "ja": "2 日"}[visitor.page.get_attribute("html", "lang")]
-    visitor.wait_for("#chain-list", visitor.say("ago", time=days))
+    hours = {"en": "5 hours", "ja": "5 時間"}[visitor.page.get_attribute("html", "lang")]
+    visitor.wait_for("#chain-list", visitor.say("ago", time=hours))
 
 
 def test_long_lists_begin_short_and_show_more(stage, visit):
