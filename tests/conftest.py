@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import browsing
 import deploying
+import hypothesis
 import monitored
 import pytest
 import redis
@@ -24,6 +25,10 @@ from worker.database import connect, migrate
 from worker.settings import Settings
 
 REDIS_DATABASES = count(1)
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
