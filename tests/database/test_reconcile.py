@@ -399,7 +399,7 @@ def test_a_sweep_of_any_size_is_reconciled_a_part_at_a_time(by_hand, engine, mon
         here.do("reconcile", sweep_id)
         reached.append(here.row(sweep_id).reconciled_to)
     assert here.row(sweep_id).status == "done"
-    assert len(set(reached)) == here.row(sweep_id).batches == 3
+    assert len(set(reached)) == here.row(sweep_id).batches >= 3
 
 
 def test_two_do_not_reconcile_one_sweep_at_once(by_hand, engine):

@@ -9,7 +9,8 @@ import pytest
 from processes import until
 
 STORY = Path(__file__).parents[2] / "docs" / "story.sh"
-PATIENCE_SECONDS = 280
+PATIENCE_SECONDS = 900
+pytestmark = pytest.mark.timeout(1000)
 NOWHERE = {
     "RETENTION_DATABASE_URL": "postgresql://127.0.0.1:1/somebody_elses",
     "RETENTION_BROKER_URL": "redis://127.0.0.1:1/0",
