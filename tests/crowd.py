@@ -20,7 +20,7 @@ from worker.settings import Settings
 __all__ = ["ACTS", "PASSWORD", "Diary", "live"]
 
 PASSWORD = "open sesame"
-ACTS_AT_LEISURE = 50
+ACTS_AT_LEISURE, MOST_ACTS_AT_LEISURE = 50, 2000
 PATIENCE_SECONDS = 120
 LEGAL = {"actor": "legal", "reason": "complaint"}
 
@@ -186,10 +186,13 @@ ACTS: dict[str, Callable[[Row[Any]], bool]] = {
 def live(url: str, seed: int, seconds: float, together: Any) -> Diary:
     """Act as one person after another, in a process of its own: at leisure, then in a hurry for so long.
 
-    Until all of the crowd are there together a day lasts a day, and whatever needs an open window is easy.
+    Until all of the crowd are there together a day lasts a day, and whatever needs an open window is easy: everybody
+    has succeeded in everything once.
     """
     person = Person(url, seed)
-    for _ in range(ACTS_AT_LEISURE):
+    for number in range(MOST_ACTS_AT_LEISURE):
+        if number >= ACTS_AT_LEISURE and {act for act, _ in person.diary.done} == ACTS.keys():
+            break
         person.do_something()
     together.wait(PATIENCE_SECONDS)
     ends = monotonic() + seconds

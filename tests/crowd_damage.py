@@ -14,6 +14,21 @@ INVALID_FOR_EVER = """
     SELECT account_id, 'invalidate', 'owner', at + interval '1 day', 'valid', 'invalid' FROM transitions AS t
      WHERE kind = 'register' AND at < '2020-01-01'
        AND {} AND NOT EXISTS (SELECT FROM transitions s WHERE s.account_id = t.account_id AND s.kind ~ 'validate')"""
+# Of whom everything is in order; nobody else may be left who will ever be due.
+SOMEBODY_INVALID = """
+    WITH made AS (
+        INSERT INTO accounts (registration, state, email, password_hash)
+        VALUES ('online', 'active', 'left@example.jp', 'x') RETURNING id
+    ), status AS (
+        INSERT INTO job_seekings (account_id, status, invalidated_at)
+        SELECT id, 'invalid', clock.now() - interval '1 year' FROM made
+    ), history AS (
+        INSERT INTO transitions (account_id, kind, actor, at, from_state, to_state)
+        SELECT id, 'register', 'owner', clock.now() - interval '2 years', NULL, 'active' FROM made
+        UNION ALL SELECT id, 'invalidate', 'office', clock.now() - interval '1 year', 'valid', 'invalid' FROM made
+        RETURNING kind, account_id
+    ) INSERT INTO crowd.done SELECT kind, account_id FROM history;
+"""
 
 DAMAGE = {
     "an account's state and dates contradict each other": f"UPDATE accounts SET password_hash = NULL, email = NULL,"
@@ -81,7 +96,7 @@ DAMAGE = {
         INSERT INTO holds (account_id, reason, placed_by, placed_at)
         SELECT account_id, 'complaint', 'legal', acted_at - interval '1 day' FROM actions JOIN accounts a
             ON a.id = account_id LIMIT 1""",
-    "something due is left": "UPDATE clock.hands SET at = at + interval '10 years'",
+    "something due is left": SOMEBODY_INVALID + "UPDATE clock.hands SET at = at + interval '10 years'",
     "a receipt and its actions differ": "DELETE FROM actions WHERE id = (SELECT min(id) FROM actions)",
     "receipts do not count the rows that went": """
         UPDATE receipts SET rows = jsonb_set(rows, '{transitions}', '0') WHERE action = 'purge'""",

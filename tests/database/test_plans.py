@@ -37,6 +37,7 @@ ROWS_OF_A_BATCH = 45 * DUE
 # Who may look at more, and why.
 BY_THEIR_NATURE = {
     "tasks.gates._allowances": "counts accounts until there are enough for the share not to matter",
+    "tasks.measure._ceiling": "the same, for whoever is to be warned",
     "tasks.findings.Findings.judge": "walks stretches of fixed size through tables, to find rows that refer to nothing",
     "tasks.measure.forecast": "once a day counts who falls due on each of 90 days",
 }

@@ -48,7 +48,7 @@ def test_a_tick_missed_while_all_was_down_is_caught_up_once_however_often_it_is_
     until(lambda: [each["status"] for each in sweeps(stack)] == ["done", "done"], "both sweeps are done, and only two")
     assert {each["actor"] for each in sweeps(stack)} == {"beat"}
     assert {each["tick"][11:] for each in sweeps(stack)} == {"00:10:00+09:00", "00:30:00+09:00"}
-    assert findings(engine, sweeps(stack)[0]["as_of"]) == {}
+    assert findings(engine, max(each["as_of"] for each in sweeps(stack))) == {}
 
 
 def test_two_beats_at_once_do_every_tick_once(stack, engine):
@@ -65,7 +65,7 @@ def test_two_beats_at_once_do_every_tick_once(stack, engine):
     minutes = scalar(engine, "SELECT count(DISTINCT tick) FROM sweeps")
     assert dispatched >= 2 * (minutes - 1) > 0, "both beats dispatch"
     assert scalar(engine, "SELECT count(*) FROM sweeps") == 2 * minutes
-    assert findings(engine, sweeps(stack)[0]["as_of"]) == {}
+    assert findings(engine, max(each["as_of"] for each in sweeps(stack))) == {}
 
 
 @pytest.fixture(params=["the whole worker", "one child"])
@@ -108,7 +108,7 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(stack, engine, v
         stack.worker("another")
     stack.beat()
     until(lambda: all(each["status"] == "done" for each in sweeps(stack)), "all sweeps are done", 240)
-    assert findings(engine, sweeps(stack)[0]["as_of"]) == {}
+    assert findings(engine, max(each["as_of"] for each in sweeps(stack))) == {}
 
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'actions'::regclass AND NOT granted"
@@ -180,7 +180,7 @@ def test_a_broker_killed_under_a_busy_worker_does_not_end_it(database_url, engin
         until(lambda: all(each["status"] == "done" for each in sweeps(stack)), "all sweeps are done", 240)
         assert worker.poll() is None
         assert stack.run("all")[0]["status"] == "done"
-        assert findings(engine, sweeps(stack)[0]["as_of"]) == {}
+        assert findings(engine, max(each["as_of"] for each in sweeps(stack))) == {}
     finally:
         stack.stop()
 

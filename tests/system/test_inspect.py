@@ -6,6 +6,11 @@ import sys
 
 import pytest
 
+TASKS = {
+    *("dispatch", "drain", "erase_files", "export", "measure", "prepare_log", "reconcile", "recover", "run", "sweep"),
+    "verify",
+}
+
 
 def inspect(stack, question):
     command = [sys.executable, "-m", "celery", "-A", "worker", "inspect", question, "--json"]
@@ -23,7 +28,4 @@ def test_a_worker_answers_inspection(stack, question, told):
 def test_a_worker_names_its_tasks(stack):
     stack.worker()
     tasks = {each.split(" ")[0] for each in inspect(stack, "registered")}
-    assert tasks == {
-        f"retention.{name}"
-        for name in ("dispatch", "drain", "erase_files", "export", "measure", "reconcile", "recover", "run", "sweep")
-    }
+    assert tasks == {f"retention.{name}" for name in TASKS}
