@@ -14,6 +14,7 @@ from statistics import median
 
 from sqlalchemy import text
 
+from benchmarks.gentle import ALONE, MODES, gentle, p99
 from benchmarks.guessing import DOES_NOT, EXISTS, guessing
 from benchmarks.measures import Bench, Size, batch_sizes, drains, memory, scan, throughput
 from benchmarks.verification import figure, verification
@@ -35,6 +36,8 @@ FULL = Size(
     memory_slices=(2_000, 200_000),
     guesses=100,
     log_actions=1_000_000,
+    gentle_slice=25_000,
+    gentle_seconds=20,
 )
 SMOKE = Size(
     rounds=1,
@@ -49,12 +52,17 @@ SMOKE = Size(
     memory_slices=(200, 2_000),
     guesses=5,
     log_actions=2_000,
+    gentle_slice=100,
+    gentle_seconds=1,
 )
 PARTS: dict[str, Callable[[Bench, Size], None]] = {
     "throughput": throughput,
     "batches": batch_sizes,
     "drains": drains,
     "scan": lambda bench, size: scan(bench, size, Settings().policies),
+    "gentle": lambda bench, size: gentle(
+        bench, accounts=size.gentle_slice, seconds=size.gentle_seconds, rounds=min(size.rounds, 3)
+    ),
     "memory": memory,
     "guessing": lambda bench, size: guessing(bench, size.guesses, Settings().policies),
     "verification": lambda bench, size: verification(bench, size.log_actions, min(size.rounds, 3)),
@@ -137,6 +145,7 @@ def _report(raw: dict[str, list[float]], size: Size, about: dict[str, str]) -> s
             f"counter_only scan of {most} ms",
             f"counter_only scan of {least} ms",
         ),
+        *[(f"p99 of an application {mode}, to alone", p99(mode), p99(ALONE)) for mode in MODES],
         ("wrong password: address exists to address does not", EXISTS, DOES_NOT),
         (f"memory: {many:,} due to {few:,}", f"memory with {many} due MiB", f"memory with {few} due MiB"),
         (

@@ -26,9 +26,10 @@ from worker.database import connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
-__all__ = ["Bench", "Size", "batch_sizes", "drains", "memory", "scan", "throughput"]
+__all__ = ["DEFAULT", "Bench", "Size", "batch_sizes", "drains", "fill_slices", "memory", "scan", "throughput"]
 
 LOOKS = 200
+DEFAULT = Settings()
 
 # Does all that is due by a cutoff; returns accounts and seconds.
 Way = Callable[[datetime], tuple[int, float]]
@@ -50,6 +51,8 @@ class Size:
     memory_slices: tuple[int, int]
     guesses: int
     log_actions: int
+    gentle_slice: int
+    gentle_seconds: int
 
 
 @dataclass(slots=True)
@@ -80,7 +83,9 @@ class Bench:
                 connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
     @contextmanager
-    def worker(self, url: str, name: str, *, drains: int = Settings().drains) -> Iterator[psutil.Process]:
+    def worker(
+        self, url: str, name: str, *, drains: int = DEFAULT.drains, rest_multiple: float = DEFAULT.rest_multiple
+    ) -> Iterator[psutil.Process]:
         """Run a worker as it is by default, but for its ceilings, on the database at `url`."""
         # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
         environment = {
@@ -89,6 +94,7 @@ class Bench:
             "RETENTION_CEILING_ACCOUNTS": "1000000000",
             "RETENTION_CEILING_SHARE": "1",
             "RETENTION_DRAINS": str(drains),
+            "RETENTION_REST_MULTIPLE": str(rest_multiple),
         }
         with running_worker(environment, self.directory / f"{name}.log", processes=drains + 1) as worker:
             yield psutil.Process(worker.pid)
@@ -109,7 +115,7 @@ def throughput(bench: Bench, size: Size) -> None:
     purging += [("django", size.django_slice), ("orm", size.orm_slice)]
     with bench.database() as (url, engine):
         order = _interleaved(purging, size.rounds)
-        _fill_whole(bench, engine, order)
+        fill_slices(bench, engine, [accounts for _, accounts in order])
         _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in order])
     with bench.database() as (url, engine):
         order = _interleaved([(name, size.thin_slice) for name in everywhere], size.rounds)
@@ -124,7 +130,7 @@ def batch_sizes(bench: Bench, size: Size) -> None:
     policies = Settings().policies
     with bench.database() as (_, engine):
         order = _interleaved([(str(each), size.batch_slice) for each in size.batches], size.rounds)
-        _fill_whole(bench, engine, order)
+        fill_slices(bench, engine, [accounts for _, accounts in order])
         for number, (each, _) in enumerate(order):
             way = partial(without_celery, engine, policies, PolicyName.PURGE, each=int(each))
             _measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number))
@@ -134,7 +140,7 @@ def drains(bench: Bench, size: Size) -> None:
     """Purge slices in turns, each by so many processes at once, through Celery."""
     with bench.database() as (url, engine):
         order = _interleaved([(str(each), size.purge_slice) for each in size.drains], size.rounds)
-        _fill_whole(bench, engine, order)
+        fill_slices(bench, engine, [accounts for _, accounts in order])
         bench.app(url)
         for number, (each, _) in enumerate(order):
             with bench.worker(url, f"drains-{number}", drains=int(each)):
@@ -142,9 +148,8 @@ def drains(bench: Bench, size: Size) -> None:
                 _measure(bench, engine, f"purge by {each} at once", way, cutoff_of(number))
 
 
-def _fill_whole(bench: Bench, engine: Engine, order: list[tuple[str, int]]) -> None:
+def fill_slices(bench: Bench, engine: Engine, due: list[int]) -> None:
     """Seed what all slices take, and a tenth more that is due for nothing."""
-    due = [accounts for _, accounts in order]
     bench.say(f"seeding {sum(due) * 11 // 10:,} whole accounts")
     fill_whole(engine, due, accounts=sum(due) * 11 // 10)
 

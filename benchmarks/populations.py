@@ -18,6 +18,7 @@ FIRST_DAY = datetime(2015, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo"))
 # The raw loop's log is a table of its own, or reconciliation would ask for the receipts that it does not write.
 RAW_LOG = """
 CREATE TABLE raw_actions (LIKE actions INCLUDING ALL);
+ALTER TABLE raw_actions ADD PRIMARY KEY (id);
 ALTER TABLE raw_actions DROP COLUMN digest
 """
 
