@@ -8,6 +8,7 @@ from functools import partial
 from mmap import mmap
 from typing import Any
 
+import billiard.pool
 import celery.apps.beat
 import celery.apps.worker
 import celery.beat
@@ -26,6 +27,11 @@ __all__ = ["Beat", "Scheduler", "Ticking", "Worker", "is_stopping", "stop"]
 
 # Shared with all children: a byte that a signal handler may set, as no lock is around it.
 _stopping = mmap(-1, 1)
+
+# How often, each tenth of a second, an ending child looks whether its parent has read its results. A parent that is
+# told to stop in the instant in which it hands a task over never reads that one's, and 30 s, the default, are all that
+# an orchestrator grants. What is not read is handed back, and safe to do twice.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -15,6 +16,8 @@ __all__ = ["Supervisor"]
 
 # A drain task is given up to this long to end its batch; what is broken off then is rolled back and done again.
 STOP_SECONDS = 20
+# Longer than the kernel needs for it; one that nobody has asked how it ended looks alive.
+KILL_SECONDS = 2
 RESTART_SECONDS = 2
 
 
@@ -81,8 +84,18 @@ class Supervisor:
                 sleep(0.05)
             if process.poll() is None:
                 self._say(f"{name} does not stop and is ended; what it was doing is rolled back")
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children, and wait for all: while one of them lives, it has a part in embedded servers."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    patience = monotonic() + KILL_SECONDS
+    with suppress(ProcessLookupError):
+        while monotonic() < patience:
+            os.killpg(process.pid, 0)
+            sleep(0.02)
 
 
 def _die_with_parent() -> None:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -121,7 +122,8 @@ def enter(tmp_path: Path) -> Iterator[Enter]:
     for user in users:
         user.process.kill()
     for server in working_under(tmp_path):
-        server.kill()
+        with suppress(psutil.NoSuchProcess):
+            server.kill()
     for user in users:
         user.process.communicate(timeout=PATIENCE_SECONDS)
 
@@ -223,6 +225,17 @@ def test_processes_that_come_and_go_at_once_never_miss_the_servers(enter: Enter,
     assert failures == []
 
 
+def test_a_socket_that_a_killed_server_left_open_is_taken_for_no_server(enter: Enter, var: Path):
+    user = enter(var).wait_for_servers()
+    kill(user.postgresql)
+    left_open = Path(user.database_url.split("host=")[1].split("&")[0], ".s.PGSQL.5432")
+    left_open.unlink()
+    with socket.socket(socket.AF_UNIX) as child:
+        child.bind(str(left_open))
+        child.listen()
+        user.ensure().leave()
+
+
 def test_a_killed_process_leaves_the_servers_to_the_next_which_stops_them(enter: Enter, var: Path):
     killed = enter(var).wait_for_servers()
     killed.kill()
@@ -303,7 +316,8 @@ def test_half_made_data_is_made_again(enter: Enter, var: Path, maker: str):
     interrupted.process.kill()
     if maker == "killed":
         for child in children:
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # it may have ended with its parent
+                child.kill()
     interrupted.kill()
     user = enter(var).wait_for_servers()
     with user.connect() as connection:

@@ -8,7 +8,10 @@ from oracle import findings, remember
 from processes import until
 from sqlalchemy import text
 
+from worker.app import create_client
 from worker.broker import redis_client
+from worker.servers import Addresses
+from worker.settings import Settings
 
 EVERYBODY = {"RETENTION_CEILING_ACCOUNTS": "9999", "RETENTION_CEILING_SHARE": "1", "RETENTION_CEILING_FORECAST": "1e6"}
 SMALL_BATCHES = EVERYBODY | {"RETENTION_BATCH_ACCOUNTS": "5"}
@@ -108,6 +111,18 @@ def test_one_account_that_takes_too_long_does_not_keep_a_worker_from_stopping(st
     stack.worker("another")
     until(lambda: sweeps(stack)[0]["status"] == "done", "the rest is done")
     assert findings(engine, max(each["as_of"] for each in sweeps(stack))) == {}
+
+
+def test_a_task_that_comes_as_a_worker_is_told_to_stop_does_not_keep_it(stack, broker_url):
+    worker = stack.worker()
+    app = create_client(Settings(), Addresses(stack.environment["RETENTION_DATABASE_URL"], broker_url))
+    for _ in range(3):
+        app.send_task("retention.dispatch")
+    until(lambda: b"] received" in (stack.directory / "worker.log").read_bytes(), "one is handed over")
+    worker.terminate()
+    # Less than what orchestrators grant, and than what billiard's children wait for a parent that does not listen.
+    assert worker.wait(25) == 0
+    assert unacknowledged(broker_url) == 0
 
 
 def test_what_a_killed_worker_was_doing_ends_in_the_database_too(stack, engine):

@@ -33,10 +33,12 @@ def started(environment, log, *arguments):
 
 
 def ours(var):
-    """Every process that works on this var directory: by its environment, its arguments or where it runs."""
+    """Every living process that works on this var directory: by its environment, its arguments or where it runs."""
     found = []
     for process in psutil.process_iter():
         try:
+            if process.status() == psutil.STATUS_ZOMBIE:  # ended; whoever adopted it has not asked how
+                continue
             places = [*process.cmdline(), process.cwd(), process.environ().get("RETENTION_VAR_DIRECTORY", "")]
         except psutil.Error:
             continue

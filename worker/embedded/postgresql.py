@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from worker.embedded.wheels import program
 __all__ = ["PostgreSQL"]
 
 MAKING_SECONDS = 120
+ANSWER_SECONDS = 1
+# The shortest question of the protocol, to which a server on a socket says no: its length and its code.
+ASK_FOR_TLS = struct.pack("!ii", 8, 80877103)
 NAME = "retention"
 CLUSTER = (
     f"--username={NAME}",
@@ -59,7 +63,7 @@ class PostgreSQL:
 
     def answers(self) -> bool:
         """Say whether it runs and has recovered; it listens before that already."""
-        return self._listens() and self._state()[-1:] == ["ready"]
+        return self._speaks() and self._state()[-1:] == ["ready"]
 
     def prepare(self, lock: int) -> Sequence[str]:
         """Make the data if there are none, and return the command to start the server."""
@@ -74,8 +78,8 @@ class PostgreSQL:
 
     def ask_to_stop(self) -> None:
         """Make it stop: it ends all connections and writes out what it has."""
-        # While somebody listens, the process id in the file is the server's.
-        if self._listens() and (state := self._state()):
+        # While somebody answers, the process id in the file is the server's.
+        if self._speaks() and (state := self._state()):
             os.kill(int(state[0]), signal.SIGINT)
 
     @property
@@ -86,13 +90,16 @@ class PostgreSQL:
     def _pid_file(self) -> Path:
         return self.data / "postmaster.pid"
 
-    def _listens(self) -> bool:
+    def _speaks(self) -> bool:
+        """Say whether somebody answers on the socket; the last children of a killed server still hold it open."""
         with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ANSWER_SECONDS)
             try:
                 client.connect(str(self._socket))
+                client.sendall(ASK_FOR_TLS)
+                return client.recv(1) == b"N"
             except OSError:
                 return False
-        return True
 
     def _state(self) -> list[str]:
         """Return the words of the server's own file: first its process id, last what it is at."""
