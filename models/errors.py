@@ -15,7 +15,9 @@ RetentionError
 │   └── SweepStoppedError        the sweep may not go on: held, rejected or ended
 ├── InvalidConfiguration         fix the configuration or the schema, then start again (exit 4)
 ├── Unavailable                  retried with backoff: the database or the broker did not answer (exit 5)
-│   └── TooLongError             a statement was given up when its time was over; less at once may do
+│   ├── TooLongError             a statement was given up when its time was over; less at once may do
+│   └── OutcomeUnknownError      the connection broke during the commit; only looking tells whether it was done
+│       └── BatchUnknownError    … of a batch whose receipt is known
 ├── Unverified                   a check found the log or the data not as they must be (exit 6)
 └── everything below is a bug and is loud (exit 1)
     ├── NaiveInstantError        an instant without a time zone reached the law
@@ -28,12 +30,14 @@ __all__ = [
     "AddressTakenError",
     "BatchRefusedError",
     "BatchTooLongError",
+    "BatchUnknownError",
     "CredentialsError",
     "ExportRunningError",
     "InvalidConfiguration",
     "NaiveInstantError",
     "NoSuchAccountError",
     "NotThereError",
+    "OutcomeUnknownError",
     "PendingApplicationError",
     "Refused",
     "RetentionError",
@@ -50,7 +54,13 @@ __all__ = [
 
 
 class RetentionError(Exception):
-    """Base of all errors the worker raises on purpose. Arguments are positional, so that it survives a pickle."""
+    """Base of all errors the worker raises on purpose.
+
+    Arguments are positional, so that it survives a pickle: the message, and in some branches facts for the program.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class Refused(RetentionError):  # noqa: N818 - names a reaction, not a fault of the program
@@ -106,11 +116,28 @@ class InvalidConfiguration(RetentionError):  # noqa: N818 - names a reaction
 
 
 class Unavailable(RetentionError):  # noqa: N818 - names a reaction
-    """The database or the broker did not answer, or asked to try again; nothing was changed."""
+    """The database or the broker did not answer, or asked to try again; nothing was changed, or the branch says so."""
 
 
 class TooLongError(Unavailable):
     """A statement was given up: its time was over, or somebody cancelled it."""
+
+
+class OutcomeUnknownError(Unavailable):
+    """The connection broke between the word to commit and its answer: everything was done, or nothing."""
+
+
+class BatchUnknownError(OutcomeUnknownError):
+    """The same of a batch.
+
+    Args: the message, and the number of the receipt that is there if the batch was committed.
+    """
+
+    @property
+    def receipt_id(self) -> int:
+        """The batch's receipt, known before the commit."""
+        number: int = self.args[1]
+        return number
 
 
 class Unverified(RetentionError):  # noqa: N818 - names a reaction
@@ -136,9 +163,6 @@ class BatchRefusedError(StatementError):
         """The accounts of the batch."""
         numbers: tuple[int, ...] = self.args[1]
         return numbers
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class BatchTooLongError(BatchRefusedError):

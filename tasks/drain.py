@@ -11,6 +11,7 @@ from models import PolicyName, SweepStatus
 from models.errors import (
     BatchRefusedError,
     BatchTooLongError,
+    BatchUnknownError,
     RetentionError,
     SweepStoppedError,
     Unavailable,
@@ -27,6 +28,7 @@ from tasks.pace import Pace
 from tasks.quarantine import note_failure
 from tasks.quiet import is_resting
 from tasks.reconcile import find_remains, references_to_accounts, verify_batch
+from tasks.resolve import resolve_batch
 from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.control import delete_plan
@@ -47,8 +49,13 @@ def send_drains(sweep_id: int, drains: int) -> None:
 
 
 @shared_task(bind=True, base=RetentionTask, name="retention.drain", **RETRYING)
-def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
-    """Run batches until nothing due can be claimed or the time is up; then end the sweep, or go on later."""
+def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = None) -> None:
+    """Run batches until nothing due can be claimed or the time is up; then end the sweep, or go on later.
+
+    `unknown` is the receipt of a batch of this lane whose commit was not answered; that is cleared up first.
+    """
+    if unknown is not None:
+        resolve_batch(self.runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
     current, cutoff = open_sweep(self.runtime, sweep_id)
     if current.status != SweepStatus.RUNNING or is_resting(self.runtime, current):
         return
@@ -64,6 +71,10 @@ def drain(self: RetentionTask, sweep_id: int, lane: int) -> None:
         # It may have been one moment's doing, as a row that came in between; the account is tried again.
         log.warning(events.BATCH_FAILED, sweep=sweep_id, lane=lane, failure=str(error), accounts=error.account_ids)
         drain.apply_async((sweep_id, lane), countdown=2, **MINUTELY)
+        return
+    except BatchUnknownError as error:
+        log.warning(events.BATCH_UNKNOWN, sweep=sweep_id, lane=lane, receipt=error.receipt_id, failure=str(error))
+        drain.apply_async((sweep_id, lane, error.receipt_id), countdown=1, **MINUTELY)
         return
     except Exception as error:
         _react(self, current, lane, error)
@@ -139,7 +150,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)
-        limit = next_accounts(limit, seconds, most=runtime.batch_accounts)
+        limit = next_accounts(limit, seconds, most=runtime.batch_accounts, alone=pace.alone)
     return True
 
 

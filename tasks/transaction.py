@@ -7,7 +7,14 @@ from datetime import timedelta
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from models.errors import InvalidConfiguration, RetentionError, StatementError, TooLongError, Unavailable
+from models.errors import (
+    InvalidConfiguration,
+    OutcomeUnknownError,
+    RetentionError,
+    StatementError,
+    TooLongError,
+    Unavailable,
+)
 
 __all__ = ["named_errors", "transaction"]
 
@@ -18,6 +25,8 @@ CLIENT_CHECK = timedelta(seconds=1)
 # Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
 # 55P03 is a lock that was not to be had, 25006 a server that is read-only for now.
 TRANSIENT = ("08", "40", "53", "57", "58", "25006")
+# Those which leave open whether a commit was carried out, as silence does: connection, statement completion, shutdown.
+OPEN = ("08", "40003", "57P")
 
 
 @contextmanager
@@ -32,25 +41,34 @@ def transaction(
         statement: longest run of one statement.
 
     Raises:
-        Unavailable: the database did not answer or asked to try again; nothing was changed, unless the
-            connection broke during the commit itself, when only looking can tell.
+        Unavailable: the database did not answer or asked to try again; nothing was changed.
+        OutcomeUnknownError: the connection broke during the commit itself, so only looking can tell.
         TooLongError: a statement took longer than `statement`; nothing was changed.
         InvalidConfiguration: the database role may not do this.
         StatementError: the database refused a statement.
     """
-    with named_errors(), engine.begin() as connection:
-        # Settings of the transaction, not of the connection: they also hold behind a connection pooler.
-        connection.execute(
-            select(
-                func.set_config("TimeZone", "UTC", True),
-                func.set_config("lock_timeout", _milliseconds(lock), True),
-                func.set_config("statement_timeout", _milliseconds(statement), True),
-                func.set_config("idle_in_transaction_session_timeout", _milliseconds(statement), True),
-                # What a killed worker was doing ends with it, and with that its locks.
-                func.set_config("client_connection_check_interval", _milliseconds(CLIENT_CHECK), True),
+    committing = False
+    try:
+        with engine.begin() as connection:
+            # Settings of the transaction, not of the connection: they also hold behind a connection pooler.
+            connection.execute(
+                select(
+                    func.set_config("TimeZone", "UTC", True),
+                    func.set_config("lock_timeout", _milliseconds(lock), True),
+                    func.set_config("statement_timeout", _milliseconds(statement), True),
+                    func.set_config("idle_in_transaction_session_timeout", _milliseconds(statement), True),
+                    # What a killed worker was doing ends with it, and with that its locks.
+                    func.set_config("client_connection_check_interval", _milliseconds(CLIENT_CHECK), True),
+                )
             )
-        )
-        yield connection
+            yield connection
+            committing = True
+    except DBAPIError as error:
+        if committing and _was_lost(error):
+            raise OutcomeUnknownError(
+                "the connection broke during the commit: whether it was done is not known; look before you repeat it"
+            ) from None
+        raise _named(error) from None
 
 
 @contextmanager
@@ -60,6 +78,12 @@ def named_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _named(error) from None
+
+
+def _was_lost(error: DBAPIError) -> bool:
+    """Whether nobody said what became of a commit; any other answer is the server's refusal, and it was undone."""
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or state.startswith(OPEN)
 
 
 def _named(error: DBAPIError) -> RetentionError:

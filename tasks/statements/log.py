@@ -39,6 +39,7 @@ __all__ = [
     "select_head",
     "select_ids",
     "select_log_beginning",
+    "select_receipt",
 ]
 
 INSTANTS_OF_ACTION = {"event_at", "due_at", "acted_at"}
@@ -133,6 +134,11 @@ def extend_chain(body: bytes, *, accounts: int, action: PolicyName, day: date) -
 def select_head() -> Select[int, int, bytes]:
     """Select the end of the chain: one row (number, actions, digest)."""
     return select(ChainHead.number, ChainHead.actions, ChainHead.digest)
+
+
+def select_receipt(receipt_id: int) -> Select[int, int, bytes]:
+    """Select a receipt's accounts, and its number and digest, the head it made: one row, or none if it is not there."""
+    return select(Receipt.accounts, Receipt.number, Receipt.digest).where(Receipt.id == receipt_id)
 
 
 def select_log_beginning() -> Select[datetime]:
