@@ -31,6 +31,8 @@ class Hold(Base):
         {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
     )
 
+    __mapper_args__ = {"primary_key": ["account_id", "id"]}  # noqa: RUF012 - SQLAlchemy's contract
+
     def release(self, *, now: datetime, by: str, reason: str) -> None:
         """End the hold; it remains as history.
 

@@ -55,7 +55,11 @@ class Message(Base):
 
 
 class MessageAttachment(Base):
-    """A file sent with a message; belongs to the account only through its message."""
+    """A file sent with a message; belongs to the account only through its message.
+
+    Attributes:
+        account_id: the account again, which tables partitioned by it need; elsewhere nobody has to fill it.
+    """
 
     __tablename__ = "message_attachments"
 
@@ -63,6 +67,7 @@ class MessageAttachment(Base):
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"), index=True)
     file_name: Mapped[str | None]
     size_bytes: Mapped[int | None]
+    account_id: Mapped[int | None]
 
 
 class SavedSearch(Base):
@@ -108,8 +113,9 @@ class LoginSession(Base):
 
     __tablename__ = "login_sessions"
     __table_args__ = {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}}  # noqa: RUF012 - SQLAlchemy's contract
-    # Somebody may log out at the moment in which all logins end.
-    __mapper_args__ = {"confirm_deleted_rows": False}  # noqa: RUF012 - SQLAlchemy's contract
+    # Somebody may log out at the moment in which all logins end. The account is in the key, so that where tables are
+    # partitioned by it one partition is looked into.
+    __mapper_args__ = {"confirm_deleted_rows": False, "primary_key": ["account_id", "id"]}  # noqa: RUF012 - SQLAlchemy's contract
 
     id: Mapped[Identifier]
     account_id: Mapped[OwnerId]

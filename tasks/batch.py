@@ -7,8 +7,16 @@ from datetime import timedelta
 from sqlalchemy import Connection, Engine
 
 from models import Policy, PolicyName
-from models.errors import BatchRefusedError, BatchTooLongError, StatementError, TooLongError
+from models.errors import (
+    BatchRefusedError,
+    BatchTooLongError,
+    BatchUnknownError,
+    OutcomeUnknownError,
+    StatementError,
+    TooLongError,
+)
 from models.proof import Head
+from tasks.hash_partitions import acts_by_partition
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
@@ -19,7 +27,7 @@ from tasks.transaction import transaction
 
 __all__ = ["Batch", "run_batch"]
 
-# A batch aims at a tenth of a second. One that takes a hundred times as long is given up for one account at a time,
+# A batch aims at half a second at most. One that takes twenty times as long is given up for one account at a time,
 # and each of these may take all the time that a task has left.
 TOGETHER, ALONE = timedelta(seconds=10), timedelta(seconds=40)
 ACTING = {PolicyName.COUNTER_ONLY: move_claimed, PolicyName.PURGE: purge_claimed}
@@ -73,31 +81,36 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
 
     Raises:
         Unavailable: see `transaction`.
+        BatchUnknownError: the commit was not answered; `resolve_batch` says what became of it.
         BatchRefusedError: the database refused what would be done to these accounts; nothing was done.
         BatchTooLongError: it would have taken too long, as with an account that has a million messages; the same.
         StatementError: the database refused to look for accounts.
         SweepStoppedError: the sweep may not go on; nothing was done.
     """
     claimed: str | None = None
+    receipt_id: int | None = None
     try:
         with transaction(engine, statement=TOGETHER if limit > 1 else ALONE) as connection:
             if not connection.scalar(take_lane(sweep_id, lane)):
                 return None
+            partitioned = acts_by_partition(connection)
             accounts, claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
             if claimed is None:
                 return Batch()
             starts, dues = steps(policy, dates or ())
-            acted = connection.execute(
-                ACTING[cutoff.policy](cutoff, sweep_id), {"claimed": claimed, "starts": starts, "dues": dues}
-            ).one_or_none()
+            act = ACTING[cutoff.policy](cutoff, sweep_id, partitioned=partitioned)
+            acted = connection.execute(act, {"claimed": claimed, "starts": starts, "dues": dues}).one_or_none()
             if acted is None:
                 return Batch(accounts)
+            receipt_id = acted.receipt_id
             if examine is not None:
                 examine(connection, acted.receipt_id)
             head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
             if check is not None:
                 check(connection, acted.receipt_id)
-        return Batch(accounts, acted.accounts, acted.receipt_id, head)
+        return Batch(accounts, acted.accounts, receipt_id, head)
+    except OutcomeUnknownError as error:
+        raise error if receipt_id is None else BatchUnknownError(str(error), receipt_id) from None
     except (StatementError, TooLongError) as error:
         if claimed is None:
             raise

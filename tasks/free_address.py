@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from models import Account, Policies, PolicyName, State, SweepStatus
 from models.errors import AddressTakenError, Refused, SweepStoppedError
+from tasks.hash_partitions import acts_by_partition
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
@@ -60,7 +61,8 @@ def _complete_move(session: Session, policies: Policies, account: Account, now: 
     assert account.withdrawn_at is not None  # noqa: S101 - its window is over
     starts, dues = steps(policy, [account.withdrawn_at.astimezone(UTC).date()])
     claimed = {"claimed": f"{{{account.id}}}", "starts": starts, "dues": dues}
-    moved = session.execute(move_claimed(cutoff, sweep_id), claimed).one_or_none()
+    move = move_claimed(cutoff, sweep_id, partitioned=acts_by_partition(session.connection()))
+    moved = session.execute(move, claimed).one_or_none()
     if moved is None:
         raise Refused(NOT_NOW)
     session.execute(start_sweep(sweep_id, due=1, allowed=1, seen=SweepStatus.QUEUED))

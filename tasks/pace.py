@@ -3,7 +3,7 @@
 from time import monotonic, sleep
 
 from tasks.base import Runtime
-from tasks.rules.pace import Signs, rest, smoothed
+from tasks.rules.pace import Signs, is_alone, rest, smoothed
 from tasks.statements.pace import look_around
 from tasks.transaction import transaction
 
@@ -19,6 +19,11 @@ class Pace:
         self._runtime = runtime
         self._busy: float | None = None
         self._before: Signs | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else was at work of late; always where the worker is set not to rest, nor to look."""
+        return is_alone(self._busy or 0)
 
     def rest(self, seconds: float) -> float:
         """Rest after a batch that took so many seconds, unless the worker is to stop; returns for how long.

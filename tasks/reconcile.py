@@ -95,7 +95,7 @@ def reconcile(
     for page in _pages(engine, sweep_id, after):
         with _reading(engine) as connection:
             _judge_receipts(connection, policies, sweep, page.receipts, findings)
-            findings.judge(connection, judge_remains(page.receipts))
+            findings.judge(connection, judge_remains(page.receipts, partitioned=_are_partitioned(references)))
             findings.judge(connection, judge_unreceipted(page.earlier, page.later))
         after = page.receipts[-1] if page.receipts else after
         if enough() and not page.final:
@@ -131,7 +131,8 @@ def verify_batch(connection: Connection, policies: Policies, receipt_id: int) ->
     sweep = _load(connection, receipt_id=receipt_id)
     findings = Findings(f"receipt {receipt_id}")
     _judge_receipts(connection, policies, sweep, [receipt_id], findings)
-    findings.judge(connection, judge_remains([receipt_id], references_to_accounts(connection)))
+    references = references_to_accounts(connection)
+    findings.judge(connection, judge_remains([receipt_id], references, partitioned=_are_partitioned(references)))
     return findings.sentences()
 
 
@@ -142,13 +143,17 @@ def find_remains(connection: Connection, references: Sequence[Reference], receip
     scattered about the disk; and what it finds can still be undone.
     """
     findings = Findings(f"receipt {receipt_id}")
-    findings.judge(connection, judge_remains([receipt_id], references))
+    findings.judge(connection, judge_remains([receipt_id], references, partitioned=_are_partitioned(references)))
     return findings.sentences()
 
 
 def references_to_accounts(connection: Connection) -> list[Reference]:
     """Return the foreign keys that lead to accounts, as the live catalog has them."""
     return owned(Reference(*row) for row in connection.execute(select_references()))
+
+
+def _are_partitioned(references: Sequence[Reference]) -> bool:
+    return any(each.is_partitioned for each in references)
 
 
 def _reading(engine: Engine) -> AbstractContextManager[Connection]:
@@ -197,15 +202,17 @@ def _judge_receipts(
 def _judge_dangling(engine: Engine, sweep: Row[Any], reference: Reference, findings: Findings) -> None:
     """Read one stretch of a table through; day after day another, so that each comes round."""
     with _reading(engine) as connection:
-        size = connection.execute(select_blocks(reference)).scalar_one()
+        size, partitions = connection.execute(select_blocks(reference)).one()
     proportionate = 0 if reference.names_the_account else sweep.accounts // ACCOUNTS_A_BLOCK
-    length = max(BLOCKS_AT_LEAST, min(proportionate, BLOCKS_AT_MOST))
+    # A stretch is read of each partition.
+    length = max(1, max(BLOCKS_AT_LEAST, min(proportionate, BLOCKS_AT_MOST)) // partitions)
+    at_once = max(1, BLOCKS_AT_ONCE // partitions)
     stretches = ceil(size / length) or 1
     first = sweep.as_of.toordinal() % stretches * length
     last = min(first + length, size)
-    for start in range(first, last, BLOCKS_AT_ONCE):
+    for start in range(first, last, at_once):
         with _reading(engine) as connection:
-            blocks = range(start, min(start + BLOCKS_AT_ONCE, last))
+            blocks = range(start, min(start + at_once, last))
             findings.judge(connection, judge_dangling(reference, blocks=blocks))
 
 

@@ -12,6 +12,7 @@ from models import Action, Policies, Policy, PolicyName, Receipt, SweepStatus
 from models.errors import Refused
 from models.proof import EPOCH
 from tasks.chain import Entry
+from tasks.hash_partitions import acts_by_partition
 from tasks.pauses import pause_stops
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.named import require_named
@@ -101,7 +102,8 @@ def replay(engine: Engine, policies: Policies, exported: Iterable[Entry], *, act
         with transaction(engine) as connection:
             connection.execute(lock_accounts([action.account_id for action in actions]))
             _look(connection, receipt, actions, done)
-            rows = connection.execute(act_again(name, sweeps[name]), _given(actions)).scalar_one()
+            again = act_again(name, sweeps[name], partitioned=acts_by_partition(connection))
+            rows = connection.execute(again, _given(actions)).scalar_one()
             _take_up(connection, receipt, actions, rows, sweep_id=sweeps[name], policy=policies[name])
     for sweep_id in sweeps.values():
         with transaction(engine) as connection:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, func, inspect, select
 
 from models import Base, Receipt
+from models.account_addresses import ADDRESSES
 from models.partitions import PREPARE_LOG
 from tasks.roles import MIGHTY, groups_of, is_there
 from tasks.statements.partitions import is_function, select_partitions
@@ -87,6 +88,8 @@ def _excess(connection: Connection) -> Iterator[str]:
     needed = {name: worker_rights(Base.metadata.tables[name]) for name in present}
     # The log is read and added to by its whole.
     needed |= dict.fromkeys(connection.scalars(select_partitions()), ())
+    # The trigger that keeps the addresses is its owner's.
+    needed |= {name: () for name in inspect(connection).get_table_names() if name == ADDRESSES}
     for name, rights in needed.items():
         for right in sorted({*TABLE_RIGHTS} - {*rights}):
             has = func.has_any_column_privilege if right in BY_COLUMN else func.has_table_privilege

@@ -5,15 +5,17 @@ there may be several, as while a password is changed. Whoever owns the tables mi
 rights after each migration.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, inspect, select
 
 from models import Base, Receipt
+from models.account_addresses import KEEP_ADDRESS
 from models.errors import InvalidConfiguration
 from models.partitions import MAKE_PARTITION, PREPARE_LOG
+from tasks.statements.hash_partitions import select_leaves
 from tasks.statements.partitions import is_function, select_partitions
 from tasks.statements.rights import VERSION_TABLE, readable_columns, sequences, worker_rights
 from tasks.statements.roles import Statement, select_holder, select_role
@@ -107,7 +109,7 @@ def hand_over(connection: Connection, login: Login) -> list[str]:
 
 
 def give_rights(connection: Connection) -> list[str]:
-    """Give the groups of this database exactly their rights on all tables there are; returns what was done.
+    """Give the groups of this database exactly their rights on all tables and columns there are; returns what was done.
 
     Does nothing for a group that nobody has made. Only whoever owns the tables may do it.
     """
@@ -121,7 +123,8 @@ def give_rights(connection: Connection) -> list[str]:
         connection.execute(Statement("GRANT USAGE ON SCHEMA {schema} TO {group}", schema=schema, group=group))
         for name in sorted(present & {*Base.metadata.tables, VERSION_TABLE}):
             connection.execute(Statement("REVOKE ALL ON TABLE {name} FROM {group}", name=name, group=group))
-            for statement in grants(name, group):
+            columns = [each["name"] for each in inspect(connection).get_columns(name)]
+            for statement in grants(name, group, columns):
                 connection.execute(statement)
         # Whoever may read or add to the log does so by its whole.
         for name in connection.scalars(select_partitions()).all():
@@ -157,17 +160,17 @@ def _make(connection: Connection, login: Login, purpose: str) -> list[str]:
     return [f"{told} {login.name}, {password}"]
 
 
-def _workers(name: str, group: str) -> Iterator[Statement]:
+def _workers(name: str, group: str, _columns: Sequence[str]) -> Iterator[Statement]:
     table = Base.metadata.tables.get(name)
     for right in ("SELECT",) if table is None else worker_rights(table):
         yield Statement(f"GRANT {right} ON TABLE {{name}} TO {{group}}", name=name, group=group)
 
 
-def _readers(name: str, group: str) -> Iterator[Statement]:
+def _readers(name: str, group: str, present: Sequence[str]) -> Iterator[Statement]:
     table = Base.metadata.tables.get(name)
     if table is None:
         yield Statement("GRANT SELECT ON TABLE {name} TO {group}", name=name, group=group)
-    elif columns := readable_columns(table):
+    elif columns := [each for each in readable_columns(table) if each in present]:
         yield Statement("GRANT SELECT ({columns}) ON TABLE {name} TO {group}", columns=columns, name=name, group=group)
 
 
@@ -176,11 +179,12 @@ def _things(connection: Connection) -> Iterator[tuple[str, str]]:
     present = set(inspect(connection).get_table_names())
     for name in sorted(present & {*Base.metadata.tables, VERSION_TABLE}):
         yield "TABLE", name
-    yield from (("TABLE", name) for name in connection.scalars(select_partitions()).all())
+    for parts in (select_partitions(), select_leaves()):
+        yield from (("TABLE", name) for name in connection.scalars(parts).all())
     if present & Base.metadata.tables.keys():
         yield "SEQUENCE", "guesses"
         yield "FUNCTION", "refuse_change"
         yield "FUNCTION", "refuse_reopening"
-    for name in (PREPARE_LOG, MAKE_PARTITION):
+    for name in (PREPARE_LOG, MAKE_PARTITION, KEEP_ADDRESS):
         if connection.scalar(is_function(name)):
             yield "FUNCTION", name

@@ -48,8 +48,6 @@ def seal(
     Raises:
         SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
     """
-    if connection.execute(count_batch(sweep_id, acted.accounts)).one_or_none() is None:
-        raise SweepStoppedError(f"sweep {sweep_id} was stopped; what the batch had done is undone")
     said = {
         "id": acted.receipt_id,
         "sweep_id": sweep_id,
@@ -62,6 +60,8 @@ def seal(
     }
     day = acted.acted_at.astimezone(policy.zone).date()
     extending = extend_chain(receipt_body(said), accounts=acted.accounts, action=policy.name, day=day)
+    if connection.execute(count_batch(sweep_id, acted.accounts)).one_or_none() is None:
+        raise SweepStoppedError(f"sweep {sweep_id} was stopped; what the batch had done is undone")
     chain = connection.execute(extending).one()
     connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
     return Head(chain.number, chain.digest)

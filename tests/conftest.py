@@ -21,7 +21,7 @@ from sqlalchemy import Engine, make_url
 
 from models import Policies
 from worker import embedded
-from worker.database import connect, migrate
+from worker.database import connect, migrate, partition
 from worker.settings import Settings
 
 REDIS_DATABASES = count(1)
@@ -65,12 +65,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
 
 @pytest.fixture(scope="session")
 def template(servers: embedded.Servers) -> Iterator[str]:
-    """Name of a migrated, empty database."""
+    """Name of a migrated, empty database; with TEST_PARTITIONS, its accounts are in so many partitions."""
     name = f"template_{uuid4().hex}"
     with Administration(servers.database_url) as administration:
         administration(f"CREATE DATABASE {name}")
         engine = connect(_url(servers.database_url, name), pooled=False)
         migrate(engine)
+        if number := os.environ.get("TEST_PARTITIONS"):
+            partition(engine, int(number))
         yield name
         administration(f"DROP DATABASE {name}")
 

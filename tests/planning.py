@@ -1,6 +1,7 @@
 """How PostgreSQL carries out what is asked of it: each statement is explained in its own transaction, then executed."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ class Plans:
     def whole(self, tables: set[str]) -> set[tuple[str, str]]:
         """Which of these tables were read from end to end, and who asked: pairs (table, function)."""
         return {(scan.table, scan.asked_by) for scan in self.scans if scan.how == "Seq Scan" and scan.table in tables}
+
+    def who_asked(self, table: str) -> set[str]:
+        """Name the functions that looked at a table, or at a partition of it."""
+        return {scan.asked_by for scan in self.scans if re.fullmatch(rf"{table}(_\d+)?", scan.table)}
 
     def most_rows(self, tables: set[str]) -> dict[str, float]:
         """For who asked, the most rows of one of these tables that a single statement looked at."""
@@ -78,7 +83,8 @@ def _asking() -> str:
 
 
 def _scans(node: dict[str, Any], asked_by: str) -> Iterator[Scan]:
-    if "Relation Name" in node and "Scan" in node["Node Type"]:
+    # Of a partition that a number did not lead to, the plan speaks as well.
+    if "Relation Name" in node and "Scan" in node["Node Type"] and node["Actual Loops"]:
         dropped = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
         rows = (node["Actual Rows"] + dropped) * node["Actual Loops"]
         yield Scan(table=node["Relation Name"], how=node["Node Type"], rows=rows, asked_by=asked_by)

@@ -12,12 +12,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, func, select
 
 from models import migrations
-from models.errors import InvalidConfiguration, Unavailable
+from models.errors import InvalidConfiguration, Refused, Unavailable
+from models.migrations import hash_partitions
+from tasks.hash_partitions import partitions
 from tasks.roles import give_rights
+from tasks.statements.purge import owned_tables
 from tasks.transaction import named_errors, transaction
 from worker.settings import settings
 
-__all__ = ["check_schema", "connect", "head_revision", "migrate", "schema_revision", "verifier"]
+__all__ = ["check_schema", "connect", "head_revision", "migrate", "partition", "schema_revision", "verifier"]
 
 CONNECT_SECONDS = 5
 
@@ -115,6 +118,31 @@ def migrate(engine: Engine, *, to: str = "head") -> tuple[str | None, str | None
         command.upgrade(config, to)
         give_rights(connection)  # a new table has nobody who may use it
     return before, schema_revision(engine)
+
+
+def partition(engine: Engine, number: int) -> bool:
+    """Turn accounts, and all that is theirs, into so many partitions by the hash of the account; all of it or nothing.
+
+    Locks them until that is done. Returns whether anything was changed.
+
+    Raises:
+        Refused: they are partitioned already, into another number.
+        InvalidConfiguration: something is in the way, or this role does not own the tables.
+        Unavailable: the database did not answer, or somebody has a table for longer than one waits.
+    """
+    with named_errors(), engine.begin() as connection:
+        present = partitions(connection)
+        if present == number:
+            return False
+        if present:
+            raise Refused(
+                f"accounts are in {present} partitions, and their number cannot be changed in place: "
+                f"migrate an empty database with --partitions {number} and copy the rows into it"
+            )
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+        hash_partitions.partition(connection, [table.name for table in reversed(owned_tables())], number)
+        give_rights(connection)
+    return True
 
 
 def verifier(connection: Connection, role: str, password: str) -> str:

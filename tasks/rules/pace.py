@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BEHIND_BYTES", "MOST_SECONDS", "Signs", "rest", "smoothed"]
+__all__ = ["BEHIND_BYTES", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
 
 # To each other session at work belongs twice the time that a batch has taken.
 GIVEN = 2.0
@@ -12,6 +12,8 @@ BEHIND_BYTES = 64 * 2**20
 MOST_SECONDS = 2.0
 # One look is an accident; about so many looks together are a load.
 LOOKS = 5
+# Fewer at work than this, of late, are nobody: the last of somebody is forgotten after some fourteen looks.
+NOBODY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Signs:
 def smoothed(busy: float | None, signs: Signs) -> float:
     """Return how many others are at work, of late: the latest look counts for a fifth, the first one alone."""
     return signs.busy if busy is None else busy + (signs.busy - busy) / LOOKS
+
+
+def is_alone(busy: float) -> bool:
+    """Say whether nobody else has been at work of late, by the smoothed count."""
+    return busy < NOBODY
 
 
 def rest(seconds: float, *, busy: float, signs: Signs, before: Signs, most: float) -> float:

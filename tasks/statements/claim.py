@@ -10,7 +10,6 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     Text,
-    any_,
     bindparam,
     cast,
     distinct,
@@ -21,9 +20,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
 
 from models import Account, JobSeeking, PolicyName
 from tasks.rules.cutoff import Cutoff
+from tasks.statements.among import among
 from tasks.statements.due import due
 
-__all__ = ["claim", "is_claimed", "take_lane"]
+__all__ = ["await_lane", "claim", "is_claimed", "take_lane"]
 
 
 @lru_cache(maxsize=8)
@@ -51,14 +51,20 @@ def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None]:
     )
 
 
-def is_claimed(account_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
+def is_claimed(account_id: SQLColumnExpression[int], *, partitioned: bool) -> ColumnElement[bool]:
     """Return the condition that an account is among the parameter `claimed`, the array's text."""
-    return account_id == any_(cast(bindparam("claimed", type_=Text), ARRAY(BIGINT)))
+    return among(account_id, cast(bindparam("claimed", type_=Text), ARRAY(BIGINT)), partitioned=partitioned)
 
 
 def take_lane(sweep_id: int, lane: int) -> Select[bool]:
     """Take one lane of a sweep until the transaction ends; the row says whether it was free.
 
-    Only a courtesy, which keeps redelivered messages from crowding in; no promise rests on it.
+    A courtesy, which keeps redelivered messages from crowding in; and whoever has it knows that no batch of the lane is
+    at work, nor being committed.
     """
     return select(func.pg_try_advisory_xact_lock(cast(sweep_id, Integer), cast(lane, Integer)))
+
+
+def await_lane(sweep_id: int, lane: int) -> Select[str]:
+    """Take a lane as soon as it is free, for as long as one waits for a lock."""
+    return select(func.pg_advisory_xact_lock(cast(sweep_id, Integer), cast(lane, Integer)))

@@ -23,7 +23,7 @@ from models import BatchDuration, DayOfActions, PolicyName
 
 __all__ = ["BOUNDS_SECONDS", "add_to_day", "add_to_durations", "count_actions", "select_days", "select_durations"]
 
-# A batch aims at a tenth of a second; what takes longer than the last bound waited for somebody.
+# A batch aims at half a second at most; what takes longer than the last bound waited for somebody.
 BOUNDS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, float("inf"))
 
 

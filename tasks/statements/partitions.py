@@ -2,25 +2,12 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import CHAR, BigInteger, ColumnElement, Select, Text, column, exists, func, or_, select
-from sqlalchemy import table as lightweight_table
-from sqlalchemy.dialects.postgresql import REGCLASS
+from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, or_, select
 
 from models.partitions import PARTITIONED, PREPARE_LOG
+from tasks.statements.catalogs import CLASSES, FIRES, INHERITS, TRIGGERS
 
 __all__ = ["is_function", "prepare_log", "select_partitions", "select_unguarded"]
-
-CLASSES = lightweight_table("pg_class", column("oid", REGCLASS), column("relname", Text), schema="pg_catalog")
-INHERITS = lightweight_table(
-    "pg_inherits", column("inhrelid", REGCLASS), column("inhparent", REGCLASS), schema="pg_catalog"
-)
-TRIGGERS = lightweight_table(
-    "pg_trigger",
-    column("tgrelid", REGCLASS),
-    column("tgname", Text),
-    column("tgenabled", CHAR),
-    schema="pg_catalog",
-)
 
 
 def prepare_log() -> Select[int]:
@@ -46,7 +33,7 @@ def select_partitions() -> Select[str]:
 def select_unguarded(*others: str) -> Select[str]:
     """Select which of the log's tables and partitions, and of `others`, lack the trigger that refuses changes."""
     guarded = exists().where(
-        TRIGGERS.c.tgrelid == CLASSES.c.oid, TRIGGERS.c.tgname == "append_only", TRIGGERS.c.tgenabled.in_(["O", "A"])
+        TRIGGERS.c.tgrelid == CLASSES.c.oid, TRIGGERS.c.tgname == "append_only", TRIGGERS.c.tgenabled.in_(FIRES)
     )
     part = exists().where(INHERITS.c.inhrelid == CLASSES.c.oid, OF_THE_LOG)
     return (

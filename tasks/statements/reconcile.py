@@ -8,11 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     SQLColumnExpression,
     Subquery,
+    Text,
+    all_,
     and_,
     any_,
     exists,
@@ -23,8 +27,9 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from models import (
     Account,
@@ -42,8 +47,9 @@ from models import (
     Sweep,
     Transition,
 )
+from models.base import Instant
 from tasks.statements.law import bound_as_of, with_lawful_instant
-from tasks.statements.tally import Tally, tally
+from tasks.statements.tally import Tally, counted, tally
 
 __all__ = [
     "COUNTED_AT_MOST",
@@ -169,7 +175,7 @@ def judge_actions(
     receipts: Sequence[int], policy: Policy, *, sweep_id: int, as_of: datetime, cutoff: datetime
 ) -> Tally:
     """Tally actions of these receipts that the law, computed anew from their events, did not allow."""
-    lawful = with_lawful_instant(_actions_of(receipts), policy)
+    lawful = _with_lawful_instant(_actions_of(receipts), policy)
     rows = lawful.c
     beyond = rows.event_at > cutoff if policy.name == PolicyName.PURGE else rows.event_at >= cutoff
     due_at = func.greatest(rows.due_at, rows.lawful_at)
@@ -182,6 +188,24 @@ def judge_actions(
         "accounts were touched beyond the sweep's cutoff": beyond,
     }
     return tally(select(lawful), rows.account_id, faults)
+
+
+def _with_lawful_instant(actions: Subquery, policy: Policy) -> FromClause:
+    """Return actions with `lawful_at`, as `with_lawful_instant` has it, which takes longer than all else here.
+
+    A later event is never due earlier. So where the law gives the due instant that some actions name to the first and
+    to the last of their events, it gives it to each between; only where it does not is it computed for each.
+    """
+    ends = func.unnest(array([func.min(actions.c.event_at), func.max(actions.c.event_at)]), type_=Instant())
+    named = select(actions.c.due_at, ends.label("event_at")).group_by(actions.c.due_at).subquery()
+    judged = with_lawful_instant(named, policy)
+    wrong = func.array(
+        select(judged.c.due_at).where(judged.c.due_at != judged.c.lawful_at).scalar_subquery(), type_=ARRAY(Instant())
+    )
+    right = select(*actions.c, actions.c.due_at.label("lawful_at")).where(actions.c.due_at != all_(wrong))
+    doubtful = select(*actions.c).where(actions.c.due_at == any_(wrong)).offset(0).subquery()
+    computed = with_lawful_instant(doubtful, policy)
+    return union_all(right, select(*(computed.c[name] for name in (*actions.c.keys(), "lawful_at")))).subquery()
 
 
 def judge_repeated(receipts: Sequence[int], *, sweep_id: int) -> Tally:
@@ -200,24 +224,35 @@ def judge_repeated(receipts: Sequence[int], *, sweep_id: int) -> Tally:
 def judge_moved(receipts: Sequence[int]) -> Tally:
     """Tally accounts moved to counter-only recovery that keep what the move had to erase.
 
-    Who has been recovered at an office since is active, and purged accounts are gone: neither is judged.
+    Who has been recovered at an office since is active, and purged accounts are gone: neither is judged. Accounts and
+    logins are looked up by number first; whatever else there is to ask is asked of the few that look wrong.
     """
-    actions = _actions_of(receipts)
-    logged_in_before = exists().where(
-        LoginSession.account_id == Account.id, LoginSession.created_at < actions.c.acted_at
+    moves = and_(Action.receipt_id == any_(_given(receipts)), Action.action == PolicyName.COUNTER_ONLY)
+    numbers = _array(select(Action.account_id).where(moves))
+    is_moved = Account.state == State.COUNTER_ONLY
+    keeps = and_(is_moved, or_(Account.email.is_not(None), Account.password_hash.is_not(None)))
+    account = _first(
+        select(Account.id, Account.state, Account.withdrawn_at).where(
+            Account.id == any_(numbers), or_(keeps, Account.state == State.WITHDRAWN)
+        )
     )
-    moved = Account.state == State.COUNTER_ONLY
-    faults = {
-        "moved accounts keep an e-mail address or a password": and_(
-            moved, or_(Account.email.is_not(None), Account.password_hash.is_not(None))
+    login = _first(
+        select(LoginSession.account_id, LoginSession.created_at).where(LoginSession.account_id == any_(numbers))
+    )
+    as_before = exists().where(moves, Action.account_id == account.c.id, Action.event_at == account.c.withdrawn_at)
+    of_moved = exists().where(is_moved, Account.id == login.c.account_id)
+    earlier = exists().where(moves, Action.account_id == login.c.account_id, Action.acted_at > login.c.created_at)
+    found = {
+        "moved accounts keep an e-mail address or a password": select(account.c.id.label("number")).where(
+            account.c.state == State.COUNTER_ONLY
         ),
-        "moved accounts keep login sessions": and_(moved, logged_in_before),
-        "moved accounts are withdrawn as before": and_(
-            Account.state == State.WITHDRAWN, Account.withdrawn_at == actions.c.event_at
+        "moved accounts are withdrawn as before": select(account.c.id).where(
+            account.c.state == State.WITHDRAWN, as_before
         ),
+        "moved accounts keep login sessions": select(login.c.account_id).distinct().where(of_moved, earlier),
     }
-    rows = select(Account.id).join(actions, Account.id == actions.c.account_id)
-    return tally(rows.where(actions.c.action == PolicyName.COUNTER_ONLY), Account.id, faults)
+    faulty = (rows.add_columns(literal(fault, Text).label("fault")) for fault, rows in found.items())
+    return counted(union_all(*faulty).subquery())
 
 
 def judge_receipts(receipts: Sequence[int], policy: Policy) -> Tally:
@@ -254,6 +289,11 @@ def _actions_of(receipts: Sequence[int]) -> Subquery:
 
 def _given(receipts: Sequence[int]) -> ColumnElement[list[int]]:
     return literal(list(receipts), ARRAY(BigInteger))
+
+
+def _first(rows: Select[*tuple[Any, ...]]) -> CTE:
+    """Return rows that are found before anything is joined to them, whatever the statistics say."""
+    return rows.cte().prefix_with("MATERIALIZED")
 
 
 def _array(ids: Select[int]) -> ColumnElement[list[int]]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
     Select,
@@ -35,10 +37,10 @@ __all__ = ["Reference", "judge_dangling", "judge_remains", "owned", "select_bloc
 
 CONSTRAINTS = table(
     "pg_constraint",
-    *map(column, ("contype", "conparentid", "conrelid", "confrelid", "conkey", "confkey")),
+    *map(column, ("contype", "conparentid", "conrelid", "confrelid", "conkey", "confkey", "confdeltype")),
     schema="pg_catalog",
 )
-CLASSES = table("pg_class", *map(column, ("oid", "relname", "relnamespace")), schema="pg_catalog")
+CLASSES = table("pg_class", *map(column, ("oid", "relname", "relnamespace", "relkind")), schema="pg_catalog")
 NAMESPACES = table("pg_namespace", *map(column, ("oid", "nspname")), schema="pg_catalog")
 ATTRIBUTES = table("pg_attribute", *map(column, ("attrelid", "attnum", "attname")), schema="pg_catalog")
 ACCOUNTS = cast(func.to_regclass(Account.__tablename__), OID)
@@ -58,6 +60,8 @@ class Reference:
         parent_name: its name there.
         parent_columns: its columns referred to, in the same order.
         accounts: number of the table `accounts`.
+        on_delete: what becomes of a row whose parent is deleted, as `pg_constraint.confdeltype` has it.
+        is_partitioned: whether the table that refers is partitioned.
     """
 
     child: int
@@ -69,6 +73,8 @@ class Reference:
     parent_name: str
     parent_columns: Sequence[str]
     accounts: int
+    on_delete: str
+    is_partitioned: bool
 
     @property
     def names_the_account(self) -> bool:
@@ -80,29 +86,38 @@ class Reference:
 
 
 def select_references() -> Select[*tuple[Any, ...]]:
-    """Select all foreign keys: rows of what `Reference` holds; of a partitioned table those of the whole."""
+    """Select all foreign keys: rows of what `Reference` holds; those of partitions and to them as of the whole."""
     child, child_schema = _named("child")
     parent, parent_schema = _named("parent")
     keys = CONSTRAINTS.c
+    child_id, parent_id = _whole(keys.conrelid), _whole(keys.confrelid)
+    columns = _columns(keys.conrelid, keys.conkey)
     return (
         select(
-            cast(keys.conrelid, BigInteger),
+            cast(child_id, BigInteger),
             cast(child_schema.c.nspname, Text),
             cast(child.c.relname, Text),
-            _columns(keys.conrelid, keys.conkey),
-            cast(keys.confrelid, BigInteger),
+            columns,
+            cast(parent_id, BigInteger),
             cast(parent_schema.c.nspname, Text),
             cast(parent.c.relname, Text),
             _columns(keys.confrelid, keys.confkey),
             cast(ACCOUNTS, BigInteger),
+            cast(keys.confdeltype, Text),
+            child.c.relkind == "p",
         )
-        .join(child, child.c.oid == keys.conrelid)
+        .join(child, child.c.oid == child_id)
         .join(child_schema, child_schema.c.oid == child.c.relnamespace)
-        .join(parent, parent.c.oid == keys.confrelid)
+        .join(parent, parent.c.oid == parent_id)
         .join(parent_schema, parent_schema.c.oid == parent.c.relnamespace)
         .where(keys.contype == "f", keys.conparentid == 0)
-        .order_by(child_schema.c.nspname, child.c.relname, keys.conkey)
+        .distinct()
+        .order_by(cast(child_schema.c.nspname, Text), cast(child.c.relname, Text), columns)
     )
+
+
+def _whole(relation: ColumnElement[Any]) -> ColumnElement[int]:
+    return func.coalesce(cast(func.pg_partition_root(cast(relation, REGCLASS)), OID), relation)
 
 
 def owned(references: Iterable[Reference]) -> list[Reference]:
@@ -114,10 +129,11 @@ def owned(references: Iterable[Reference]) -> list[Reference]:
     return [each for each in references if each.parent in reached]
 
 
-def judge_remains(receipts: Sequence[int], references: Iterable[Reference] = ()) -> Tally:
+def judge_remains(receipts: Sequence[int], references: Iterable[Reference] = (), *, partitioned: bool) -> Tally:
     """Tally rows of accounts that these receipts purged: of `accounts`, and of the tables that refer to it directly.
 
-    The accounts are an array, so that each is one look into the index, whatever the statistics say.
+    The accounts are an array, so that each is one look into the index, whatever the statistics say; or where tables are
+    `partitioned` by the account, a look into the one partition where its rows would be.
     """
     purged = (
         select(Action.account_id)
@@ -125,20 +141,28 @@ def judge_remains(receipts: Sequence[int], references: Iterable[Reference] = ())
         .cte("purged")
         .prefix_with("MATERIALIZED")
     )
-    numbers = func.array(select(purged.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
     places = {Account.__tablename__: Account.__table__.c.id} | {
         str(each): _table(each.child_schema, each.child_name, each.columns).c[each.columns[0]]
         for each in references
         if each.names_the_account
     }
     left = (
-        select(
-            cast(number, BigInteger).label("number"),
-            literal(f"rows of purged accounts are left in {where}", Text).label("fault"),
-        ).where(number == any_(numbers))
+        _left_of(purged, number, partitioned=partitioned).add_columns(
+            literal(f"rows of purged accounts are left in {where}", Text).label("fault")
+        )
         for where, number in places.items()
     )
     return counted(union_all(*left).subquery())
+
+
+def _left_of(purged: CTE, number: ColumnElement[Any], *, partitioned: bool) -> Select[int]:
+    found = select(cast(number, BigInteger).label("number"))
+    if not partitioned:
+        numbers = func.array(select(purged.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
+        return found.where(number == any_(numbers))
+    # The offset keeps it a look for each account, never a join to the whole table.
+    each = found.where(number == purged.c.account_id).offset(0).lateral()
+    return select(each.c.number).join_from(purged, each, true())
 
 
 def judge_dangling(reference: Reference, *, blocks: range) -> Tally:
@@ -163,10 +187,23 @@ def judge_dangling(reference: Reference, *, blocks: range) -> Tally:
     return tally(dangling, cast(number, BigInteger), {f"rows of {reference} refer to nothing": true()})
 
 
-def select_blocks(reference: Reference) -> Select[int]:
-    """Select how many blocks the table that refers has: one row, one number."""
-    size = func.pg_relation_size(cast(literal(reference.child, OID), REGCLASS), type_=BigInteger())
-    return select(size // cast(func.current_setting("block_size"), BigInteger))
+def select_blocks(reference: Reference) -> Select[int, int]:
+    """Select how large the table that refers is: one row, how many blocks its largest partition has, and how many
+    partitions there are; of a table without any, its own and 1.
+    """
+    child = cast(literal(reference.child, OID), REGCLASS)
+    leaf = func.pg_partition_tree(child).table_valued(column("relid", REGCLASS), column("isleaf", Boolean))
+    size = func.greatest(func.max(_size(leaf.c.relid)), _size(child), type_=BigInteger)
+    blocks = size // cast(func.current_setting("block_size"), BigInteger)
+    return (
+        select(blocks, func.greatest(func.count(leaf.c.relid), 1, type_=BigInteger))
+        .select_from(leaf)
+        .where(leaf.c.isleaf)
+    )
+
+
+def _size(relation: ColumnElement[Any]) -> ColumnElement[int]:
+    return func.pg_relation_size(relation, type_=BigInteger())
 
 
 class _Place(UserDefinedType[str]):

@@ -64,10 +64,10 @@ def select_returned(policy: PolicyName) -> Select[int, bool, bool]:
     return rows if policy is PolicyName.PURGE else rows.where(same)
 
 
-def act_again(policy: PolicyName, sweep_id: int) -> Select[dict[str, int]]:
+def act_again(policy: PolicyName, sweep_id: int, *, partitioned: bool) -> Select[dict[str, int]]:
     """Act once more on accounts that a backup brought back and nobody holds: one row, the rows changed by table.
 
-    Parameters as of `select_returned`.
+    Parameters as of `select_returned`; `partitioned` is whether accounts are, by their hash.
     """
     given = _given()
     if policy is PolicyName.PURGE:
@@ -79,9 +79,9 @@ def act_again(policy: PolicyName, sweep_id: int) -> Select[dict[str, int]]:
             .cte("doomed")
             .prefix_with("MATERIALIZED")
         )
-        deleted, kept = deletions(doomed, sweep_id)
+        deleted, kept = deletions(doomed, sweep_id, partitioned=partitioned)
         return select(counted(deleted)).add_cte(kept)
-    return select(counted(moved_rows(_moved(given))))
+    return select(counted(moved_rows(_moved(given), partitioned=partitioned)))
 
 
 def _moved(given: TableValuedAlias) -> CTE:

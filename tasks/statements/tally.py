@@ -13,6 +13,7 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
@@ -35,7 +36,8 @@ def tally(
         faults: what is wrong with a row for which the condition holds.
     """
     found = array([case((condition, literal(fault, Text))) for fault, condition in faults.items()])
-    return counted(rows.with_only_columns(number.label("number"), func.unnest(found).label("fault")).subquery())
+    judged = rows.where(or_(*faults.values()))
+    return counted(judged.with_only_columns(number.label("number"), func.unnest(found).label("fault")).subquery())
 
 
 def counted(judged: FromClause) -> Tally:

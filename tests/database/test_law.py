@@ -115,6 +115,16 @@ def test_both_laws_agree_wherever_clocks_change(engine, zone):
             assert lawful_instants(engine, policy, asked) == [policy.due_from(event) for event in asked]
 
 
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_later_event_is_never_due_earlier(engine, zone):
+    steps = [timedelta(minutes=minutes) for minutes in (-1500, -61, -31, -1, 0, 1, 31, 61, 1500)]
+    events = {change + step for change in changes(zone) for step in steps}
+    events |= set(around_midnights(zone, date(2019, 12, 25), 80, timedelta(hours=10)))
+    for policy in laws_in(zone):
+        lawful = lawful_instants(engine, policy, sorted(events))
+        assert lawful == sorted(lawful)
+
+
 @pytest.mark.parametrize(
     ("event", "due"),
     [

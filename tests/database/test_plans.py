@@ -71,7 +71,7 @@ def test_a_sweep_looks_at_the_rows_of_its_accounts_alone(filled, engine, name):
     with explaining(filled.runtime.engine) as plans:
         row = filled.carry_out(sweep)
     assert (row.status, 0 < row.accounts <= DUE) == ("done", True)
-    assert any(by == "tasks.batch.run_batch" for by in plans.most_rows({"accounts"}))
+    assert "tasks.batch.run_batch" in plans.who_asked("accounts")
     no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
 
 
@@ -81,7 +81,7 @@ def test_what_happens_each_minute_looks_at_what_is_due_alone(filled, engine):
             filled.do(task)
         with pytest.raises(Unverified, match="begins with receipt 1"):  # the others' lines were written by no batch
             filled.do("verify")
-    assert any(by == "tasks.standing.lateness" for by in plans.most_rows({"accounts"}))
+    assert "tasks.standing.lateness" in plans.who_asked("accounts")
     no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
 
 

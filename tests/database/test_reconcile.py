@@ -263,6 +263,19 @@ def test_a_due_instant_that_is_late_is_found_too(engine, policies, swept):
     }
 
 
+@pytest.mark.parametrize("days", [-2, 2])
+@pytest.mark.parametrize("name", list(PolicyName))
+def test_of_many_actions_that_name_one_due_instant_the_wrong_one_is_found(engine, policies, swept, name, days):
+    sweep_id, _ = swept[name]
+    event = LONG_INVALID if name == PURGE else LONG_WITHDRAWN
+    due_at = policies[name].due_from(event)
+    for account_id, event_at in ((81, event), (82, event + timedelta(days=days)), (83, event + timedelta(minutes=1))):
+        receipt_id = plant(engine, sweep_id, account_id=account_id, event_at=event_at, due_at=due_at)
+    assert findings_about(engine, policies, sweep_id, receipt_id) == {
+        "1 actions name another due instant than the law: 82"
+    }
+
+
 def test_an_action_of_another_kind_is_found(engine, policies, swept):
     sweep_id, _ = swept[PURGE]
     receipt_id = plant(engine, sweep_id, action="counter_only")

@@ -98,12 +98,13 @@ def test_a_replica_that_falls_behind_is_seen(look, somebody, database_url):
 
 
 def test_a_lane_rests_while_others_are_at_work_and_only_then(by_hand, somebody):
-    hand = by_hand()
-    assert Pace(hand.runtime).rest(0.1) == 0
+    pace, heedless = Pace(by_hand().runtime), Pace(by_hand(rest_multiple=0).runtime)
+    assert (pace.rest(0.1), pace.alone) == (0, True)
     writing = somebody()
     writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
-    assert Pace(hand.runtime).rest(0.1) > 0
-    assert Pace(by_hand(rest_multiple=0).runtime).rest(0.1) == 0
+    assert pace.rest(0.1) > 0
+    assert not pace.alone
+    assert (heedless.rest(0.1), heedless.alone) == (0, True)
 
 
 def test_a_database_that_is_away_while_one_looks_is_an_outage(by_hand, database_url):

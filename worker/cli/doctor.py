@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, select
 from models.errors import InvalidConfiguration, RetentionError, Unavailable, Unverified
 from tasks.base import RetentionApp
 from tasks.catalog import catalog_faults
+from tasks.hash_partitions import partitions
 from tasks.partitions import unguarded, years_ahead
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
@@ -108,10 +109,13 @@ def _schema(engine: Engine) -> str:
 
 def _catalog(engine: Engine) -> str:
     with transaction(engine) as connection:
-        faults = catalog_faults(connection)
+        faults, number = catalog_faults(connection), partitions(connection)
     if faults:
         raise Unverified("; ".join(faults))
-    return f"{len(owned_tables())} tables are an account's, each reference indexed, no unknown table refers to them"
+    parts = f", accounts in {number} partitions" if number else ""
+    return (
+        f"{len(owned_tables())} tables are an account's, each reference indexed, no unknown one refers to them{parts}"
+    )
 
 
 def _log(engine: Engine) -> str:
