@@ -1,58 +1,33 @@
-"""What is measured: throughput side by side, the cost of finding nothing, memory against the number due."""
+"""What is measured: throughput side by side, by the size of batches, by processes; memory against the number due."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from statistics import median
-from time import perf_counter
-from typing import Any
 from uuid import uuid4
 
 import psutil
-from sqlalchemy import Connection, Engine, Select, make_url, text
+from sqlalchemy import Engine, make_url, text
 
 from benchmarks.django_orm import django_purge
-from benchmarks.populations import cutoff_of, fill_idle, fill_thin, fill_whole
+from benchmarks.populations import cutoff_of, fill_thin, fill_whole
+from benchmarks.sizes import Size
 from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running_worker, without_celery
-from models import Policies, PolicyName
+from models import PolicyName
 from tasks.base import RetentionApp
-from tasks.rules.cutoff import Cutoff
-from tasks.statements.claim import claim
 from worker.app import create_app
 from worker.database import connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
-__all__ = ["DEFAULT", "Bench", "Size", "batch_sizes", "drains", "fill_slices", "memory", "scan", "throughput"]
+__all__ = ["DEFAULT", "Bench", "batch_sizes", "drains", "fill_slices", "measure", "memory", "peak", "throughput"]
 
-LOOKS = 200
 DEFAULT = Settings()
 
 # Does all that is due by a cutoff; returns accounts and seconds.
 Way = Callable[[datetime], tuple[int, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large a run is; every slice is so many accounts."""
-
-    rounds: int
-    purge_slice: int
-    django_slice: int
-    orm_slice: int
-    batch_slice: int
-    batches: tuple[int, ...]
-    drains: tuple[int, ...]
-    thin_slice: int
-    idle: tuple[int, ...]
-    memory_slices: tuple[int, int]
-    guesses: int
-    log_actions: int
-    gentle_slice: int
-    gentle_seconds: int
 
 
 @dataclass(slots=True)
@@ -129,23 +104,23 @@ def batch_sizes(bench: Bench, size: Size) -> None:
     """Purge slices in turns, in batches of different size, by the worker's own statements without Celery."""
     policies = Settings().policies
     with bench.database() as (_, engine):
-        order = _interleaved([(str(each), size.batch_slice) for each in size.batches], size.rounds)
+        order = _interleaved([(str(each), size.batch_slice) for each in size.batches], min(size.rounds, 3))
         fill_slices(bench, engine, [accounts for _, accounts in order])
         for number, (each, _) in enumerate(order):
             way = partial(without_celery, engine, policies, PolicyName.PURGE, each=int(each))
-            _measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number))
+            measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number))
 
 
 def drains(bench: Bench, size: Size) -> None:
     """Purge slices in turns, each by so many processes at once, through Celery."""
     with bench.database() as (url, engine):
-        order = _interleaved([(str(each), size.purge_slice) for each in size.drains], size.rounds)
+        order = _interleaved([(str(each), size.purge_slice) for each in size.drains], min(size.rounds, 3))
         fill_slices(bench, engine, [accounts for _, accounts in order])
         bench.app(url)
         for number, (each, _) in enumerate(order):
             with bench.worker(url, f"drains-{number}", drains=int(each)):
                 way = partial(celery_sweep, engine, PolicyName.PURGE)
-                _measure(bench, engine, f"purge by {each} at once", way, cutoff_of(number))
+                measure(bench, engine, f"purge by {each} at once", way, cutoff_of(number))
 
 
 def fill_slices(bench: Bench, engine: Engine, due: list[int]) -> None:
@@ -171,10 +146,10 @@ def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants
     }
     with bench.worker(url, f"throughput-{policy}"):
         for number, variant in enumerate(variants):
-            _measure(bench, engine, f"{policy} {variant}", ways[variant], cutoff_of(number))
+            measure(bench, engine, f"{policy} {variant}", ways[variant], cutoff_of(number))
 
 
-def _measure(bench: Bench, engine: Engine, name: str, way: Way, cutoff: datetime) -> None:
+def measure(bench: Bench, engine: Engine, name: str, way: Way, cutoff: datetime) -> None:
     """Do one slice in one way; note its rate and how much of a write-ahead log it makes."""
     before = _written(engine)
     accounts, seconds = way(cutoff)
@@ -188,39 +163,9 @@ def _written(engine: Engine) -> int:
         return int(connection.scalar(text("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
 
 
-def scan(bench: Bench, size: Size, policies: Policies) -> None:
-    """Claim where nothing is due, in databases of different size by turns: milliseconds and buffers."""
-    now = datetime.now(UTC)
-    with ExitStack() as stack:
-        connections = {}
-        for accounts in size.idle:
-            _, engine = stack.enter_context(bench.database())
-            bench.say(f"making {accounts:,} accounts of which none is due")
-            fill_idle(engine, accounts)
-            connections[accounts] = stack.enter_context(engine.connect())
-        for name in PolicyName:
-            looking = claim(Cutoff.of(policies, name, now)).params(most=100)
-            times: dict[int, list[float]] = {accounts: [] for accounts in connections}
-            for _ in range(LOOKS):
-                for accounts, connection in connections.items():
-                    times[accounts].append(_milliseconds(connection, looking))
-            for accounts, connection in connections.items():
-                bench.note(f"{name} scan of {accounts} ms", median(times[accounts]))
-                bench.note(f"{name} scan of {accounts} buffers", _buffers(connection, looking))
-                bench.say(f"{name}: nothing due among {accounts:,}, found in {median(times[accounts]):.2f} ms")
-
-
-def _milliseconds(connection: Connection, statement: Select[*tuple[Any, ...]]) -> float:
-    began = perf_counter()
-    connection.execute(statement).all()
-    return (perf_counter() - began) * 1000
-
-
-def _buffers(connection: Connection, statement: Select[*tuple[Any, ...]]) -> int:
-    compiled = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
-    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}"
-    plan = connection.exec_driver_sql(explain).scalar_one()[0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+def peak(due: int) -> str:
+    """Return the name of a figure."""
+    return f"memory with {due:,} due MiB"
 
 
 def memory(bench: Bench, size: Size) -> None:
@@ -231,9 +176,9 @@ def memory(bench: Bench, size: Size) -> None:
         for number, accounts in enumerate(size.memory_slices):
             with bench.worker(url, f"memory-{accounts}") as worker:
                 celery_sweep(engine, PolicyName.COUNTER_ONLY, cutoff_of(number))
-                peak = max(_peak_mebibytes(process) for process in worker.children())
-            bench.note(f"memory with {accounts} due MiB", peak)
-            bench.say(f"{accounts:,} due: {peak:,.0f} MiB in the largest process")
+                most = max(_peak_mebibytes(process) for process in worker.children())
+            bench.note(peak(accounts), most)
+            bench.say(f"{accounts:,} due: {most:,.0f} MiB in the largest process")
 
 
 def _peak_mebibytes(process: psutil.Process) -> float:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from worker.database import migrate
 from worker.seed import Population, seed
 
-__all__ = ["cutoff_of", "fill_idle", "fill_thin", "fill_whole", "settle"]
+__all__ = ["cutoff_of", "fill_due", "fill_idle", "fill_thin", "fill_whole", "settle"]
 
 # Slice k is the accounts whose event lies in day k from here on. A cutoff at the end of that day, with all earlier
 # slices done, is about slice k alone; so every measurement finds work of its own in one database.
@@ -63,6 +63,20 @@ IDLE = """
     INSERT INTO job_seekings (account_id, status, invalidated_at)
     SELECT id, 'invalid', now() - id % 1800 * interval '1 day' FROM made
 """
+# Every n-th, with another remainder for each policy; an account withdrawn for long whose registration is valid.
+DUE = [
+    """
+    UPDATE job_seekings SET invalidated_at = now() - interval '6 years'
+     WHERE account_id IN (SELECT id FROM accounts WHERE id % 10 = 3 ORDER BY md5(id::text) LIMIT :accounts)
+    """,
+    """
+    WITH closing AS (SELECT id FROM accounts WHERE id % 10 = 7 ORDER BY md5(id::text) LIMIT :accounts),
+         valid AS (UPDATE job_seekings SET status = 'valid', invalidated_at = NULL
+                    WHERE account_id IN (SELECT id FROM closing))
+    UPDATE accounts SET state = 'withdrawn', withdrawn_at = now() - interval '40 days'
+     WHERE id IN (SELECT id FROM closing)
+    """,
+]
 
 
 def cutoff_of(number: int) -> datetime:
@@ -95,6 +109,14 @@ def fill_idle(engine: Engine, accounts: int) -> None:
     migrate(engine)
     with engine.begin() as connection:
         connection.execute(text(IDLE), {"accounts": accounts})
+    settle(engine)
+
+
+def fill_due(engine: Engine, accounts: int) -> None:
+    """Make so many of the accounts of `fill_idle` due for purging, and as many others due for closing."""
+    with engine.begin() as connection:
+        for statement in DUE:
+            connection.execute(text(statement), {"accounts": accounts})
     settle(engine)
 
 

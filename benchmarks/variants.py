@@ -26,7 +26,7 @@ from tasks.sweep import sweep
 from tasks.transaction import transaction
 from worker.settings import Settings
 
-__all__ = ["RAW", "celery_sweep", "orm_purge", "raw_at_once", "raw_loop", "running_worker", "without_celery"]
+__all__ = ["RAW", "celery_sweep", "orm_purge", "raw_at_once", "raw_loop", "running", "running_worker", "without_celery"]
 
 RAW_BATCH_ACCOUNTS = 500
 MOST_ACCOUNTS = Settings().batch_accounts
@@ -110,7 +110,7 @@ def without_celery(
         if batch is None or not batch.claimed:
             break
         accounts += batch.accounts
-        limit = each or next_accounts(limit, perf_counter() - started, most=MOST_ACCOUNTS)
+        limit = each or next_accounts(limit, perf_counter() - started, most=MOST_ACCOUNTS, alone=True)
     return accounts, perf_counter() - began
 
 
@@ -164,26 +164,34 @@ def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[
             return done, perf_counter() - began
         if status not in (SweepStatus.QUEUED, SweepStatus.RUNNING):
             raise RuntimeError(f"sweep {sweep_id} is {status}")
-        sleep(0.005)
+        sleep(0.02)
 
 
 @contextmanager
 def running_worker(environment: dict[str, str], log: Path, *, processes: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Celery worker with so many processes while the block runs."""
+    command = ("celery", "-A", "worker", "worker", f"--concurrency={processes}")
+    with running(*command, environment=environment, log=log) as worker:
+        while b"ready." not in log.read_bytes():
+            if worker.poll() is not None:
+                raise RuntimeError(f"the worker does not start; its log is {log}")
+            sleep(0.05)
+        yield worker
+
+
+@contextmanager
+def running(*module: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module, with its arguments, while the block runs."""
     with log.open("wb") as output:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "worker", "worker", f"--concurrency={processes}"],
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
         )
     try:
-        while b"ready." not in log.read_bytes():
-            if worker.poll() is not None:
-                raise RuntimeError(f"the worker does not start; its log is {log}")
-            sleep(0.05)
-        yield worker
+        yield process
     finally:
-        worker.terminate()
-        worker.wait()
+        process.terminate()
+        process.wait()

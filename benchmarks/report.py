@@ -1,0 +1,101 @@
+"""The report of a run: what is compared with what, every round of every figure, a picture of the main comparison."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from statistics import median
+
+import pygal
+
+from benchmarks.gentle import ALONE, MODES, p99
+from benchmarks.guessing import DOES_NOT, EXISTS
+from benchmarks.latency import PAGES, answer
+from benchmarks.measures import peak
+from benchmarks.partitioned import ORDINARY, PARTITIONED
+from benchmarks.scanning import scanned
+from benchmarks.sizes import Size
+from benchmarks.verification import figure
+from models import PolicyName
+
+__all__ = ["Figures", "draw", "write"]
+
+# Each figure's rounds, by its name.
+Figures = Mapping[str, list[float]]
+
+TO_SQL = {
+    "without celery": "its statements without Celery",
+    "raw": "the raw loop",
+    "at once": "one statement for all",
+}
+TO_ORMS = {"django": "Django, 500 at a time", "orm": "the ORM one by one"}
+COMPARED = {PolicyName.PURGE: TO_SQL | TO_ORMS, PolicyName.COUNTER_ONLY: TO_SQL}
+
+
+def write(figures: Figures, size: Size, about: Mapping[str, str]) -> str:
+    """Return the report in Markdown."""
+    lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
+    lines += ["", "Medians of interleaved rounds, each on work of its own in one database.", ""]
+    lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
+    for title, this, that in _comparisons(size):
+        if this in figures:
+            ours, theirs = median(figures[this]), median(figures[that])
+            lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
+    lines += ["", "| figure | rounds |", "|---|---|"]
+    lines += [f"| {name} | {', '.join(f'{value:,.2f}' for value in values)} |" for name, values in figures.items()]
+    return "\n".join(lines) + "\n"
+
+
+def draw(figures: Figures) -> str | None:
+    """Return the main comparison as SVG, as multiples of the raw loop's rate; None where it was not measured."""
+    # Drawn from below.
+    ways = dict(reversed([("celery", "the worker, whole"), *TO_SQL.items(), *TO_ORMS.items()]))
+    if _rate(PolicyName.PURGE, "raw") not in figures:
+        return None
+    chart = pygal.HorizontalBar(
+        title="Accounts a second, the raw SQL loop being 1",
+        width=800,
+        height=420,
+        js=[],
+        print_values=True,
+        value_formatter=lambda ratio: f"{ratio:.2f}",
+        x_labels=[*ways.values()],
+        range=(0, None),
+        legend_at_bottom=True,
+        order_min=0,
+    )
+    for policy in PolicyName:
+        chart.add(policy.replace("_", "-"), [_to_raw(figures, policy, way) for way in ways])
+    drawn: str = chart.render(is_unicode=True)
+    return drawn
+
+
+def _comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
+    """Yield what is compared: a title and the names of two figures, of which the first stands above the line."""
+    for policy, ways in COMPARED.items():
+        for way, title in ways.items():
+            yield f"{policy}: full Celery path to {title}", _rate(policy, "celery"), _rate(policy, way)
+    least, most = size.idle[0], size.idle[-1]
+    for policy in PolicyName:
+        for due in (0, size.idle_due):
+            small, large = (scanned(policy, accounts, due, "ms") for accounts in (least, most))
+            yield f"{policy}: claim with {due:,} due, {most:,} to {least:,} accounts", large, small
+    for mode in MODES:
+        yield f"p99 of an application {mode}, to alone", p99(mode), p99(ALONE)
+    for page in PAGES:
+        yield f"{page}: large database to small", answer(page, *size.pages[-1]), answer(page, *size.pages[0])
+    for policy in PolicyName:
+        yield f"{policy}: {PARTITIONED}, to {ORDINARY}", _rate(policy, PARTITIONED), _rate(policy, ORDINARY)
+    yield "wrong password: address exists to address does not", EXISTS, DOES_NOT
+    few, many = size.memory_slices
+    yield f"memory: {many:,} due to {few:,}", peak(many), peak(few)
+    two, one = (figure(size.log_actions, jobs) for jobs in (2, 1))
+    yield f"verification of {size.log_actions:,} actions: two processes to one, actions/s", two, one
+
+
+def _rate(policy: PolicyName, way: str) -> str:
+    return f"{policy} {way} accounts/s"
+
+
+def _to_raw(figures: Figures, policy: PolicyName, way: str) -> float | None:
+    if _rate(policy, way) not in figures:
+        return None
+    return median(figures[_rate(policy, way)]) / median(figures[_rate(policy, "raw")])
