@@ -50,6 +50,9 @@ bench: install ## speed as ratios, side by side in one run; report under benchma
 secrets: ## random passwords and a first token under secrets/, for docker compose; keeps what is there
 	@deploy/compose/make-secrets.sh
 
+chaos: install ## every fault at every point of a batch, judged by independent SQL; an hour; CHAOS="--seed 1 --rounds 5"
+	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
+
 soak: ACCOUNTS = 1000000
 soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once, then restarts; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
@@ -66,4 +69,4 @@ upgrade: install ## lock the newest allowed versions, with hashes
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets soak upgrade clean
+.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos soak upgrade clean
