@@ -59,7 +59,7 @@ POPULATION = (
     SELECT id, 'self', CASE WHEN state = 'active' AND id % 10 = 1 THEN 'pending' ELSE 'rejected' END FROM accounts""",
     "INSERT INTO login_sessions (account_id, created_at) SELECT id, :start FROM accounts WHERE state = 'active'",
     "INSERT INTO messages (account_id) SELECT id FROM accounts",
-    "INSERT INTO message_attachments (message_id) SELECT id FROM messages",
+    "INSERT INTO message_attachments (account_id, message_id) SELECT account_id, id FROM messages",
     "INSERT INTO saved_searches (account_id) SELECT id FROM accounts",
     "INSERT INTO saved_jobs (account_id) SELECT id FROM accounts",
     "INSERT INTO documents (account_id) SELECT id FROM accounts",

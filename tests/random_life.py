@@ -94,8 +94,8 @@ EVERYWHERE = text(
 # What else is in a My Page, one row each, so that it is seen to stay, and to go.
 REST = ("documents", "messages", "message_attachments", "saved_jobs", "saved_searches")
 FILL = text("""
-    WITH sent AS (INSERT INTO messages (account_id) VALUES (:id) RETURNING id),
-        attached AS (INSERT INTO message_attachments (message_id) SELECT id FROM sent),
+    WITH sent AS (INSERT INTO messages (account_id) VALUES (:id) RETURNING account_id, id),
+        attached AS (INSERT INTO message_attachments (account_id, message_id) SELECT account_id, id FROM sent),
         document AS (INSERT INTO documents (account_id) VALUES (:id)),
         job AS (INSERT INTO saved_jobs (account_id) VALUES (:id))
     INSERT INTO saved_searches (account_id) VALUES (:id)

@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         description="when sweeps of this cron rest, by the clock of that zone, such as 08:00-20:00; unset: never",
     )
     purge_quiet_hours: Hours | None = Field(None, description="the same for deleting")
-    batch_accounts: int = Field(1000, ge=1, le=10_000, description="most accounts in one transaction")
+    batch_accounts: int = Field(3000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
     rest_multiple: float = Field(
         9.0,

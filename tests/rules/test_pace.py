@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs, rest, smoothed
+from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs, is_alone, rest, smoothed
 
 CALM = Signs(busy=0, waiting=0, behind=0, forced=3)
 MOST = 9
@@ -45,6 +45,14 @@ def test_no_rest_is_longer_than_it_may(now, busy, before, seconds, most):
 @given(st.lists(signs, min_size=1), st.floats(0, 99))
 def test_none_is_without_rest(looks, busy):
     assert all(resting(now, busy, most=0) == 0 for now in looks)
+
+
+def test_who_was_at_work_is_forgotten_only_after_some_looks():
+    busy = smoothed(None, replace(CALM, busy=1))
+    looks = 0
+    while not is_alone(busy):
+        busy, looks = smoothed(busy, CALM), looks + 1
+    assert 10 < looks < 20
 
 
 def test_one_look_alone_is_no_load_but_many_are():

@@ -56,12 +56,15 @@ def test_what_is_no_plain_cron_is_told_apart(cron):
     assert not is_cron(cron)
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1000), st.integers(1, 10_000))
-def test_a_batch_never_grows_beyond_twice_or_the_most_allowed_nor_to_nothing(accounts, seconds, most):
+@given(st.integers(1, 10_000), st.floats(0, 1000), st.integers(1, 10_000), st.booleans())
+def test_a_batch_never_grows_beyond_twice_or_the_most_allowed_nor_to_nothing(accounts, seconds, most, alone):
     accounts = min(accounts, most)
-    assert max(1, min(most, accounts // 2)) <= next_accounts(accounts, seconds, most=most) <= min(most, accounts * 2)
+    following = next_accounts(accounts, seconds, most=most, alone=alone)
+    assert max(1, min(most, accounts // 2)) <= following <= min(most, accounts * 2)
 
 
-def test_a_batch_comes_near_a_tenth_of_a_second():
-    assert next_accounts(200, 0.2, most=1000) == 100
-    assert next_accounts(100, 0.05, most=1000) == 200
+def test_a_batch_comes_near_half_a_second_and_beside_others_near_a_tenth():
+    assert next_accounts(200, 1, most=1000, alone=True) == 100
+    assert next_accounts(200, 0.25, most=1000, alone=True) == 400
+    assert next_accounts(200, 0.2, most=1000, alone=False) == 100
+    assert next_accounts(100, 0.05, most=1000, alone=False) == 200

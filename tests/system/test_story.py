@@ -153,7 +153,7 @@ def test_a_step_that_does_not_answer_as_it_must_ends_the_story_and_is_named(stor
         "story: this step did not answer as it must: On day 30, the last one, the old address and password reopen "
         "the account. (exit code 3 instead of 0)\n"
     )
-    assert "the reactivation window of account 1 is over" in told
+    assert "reactivation window" in told  # refused by its date, or by a sweep that was there first
     assert "== 4." not in told
     nothing_is_left(temporary)
 

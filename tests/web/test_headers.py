@@ -37,6 +37,7 @@ def test_the_log_names_routes_and_nothing_that_somebody_typed(server):
     ]
     for path in [*typed, "/api/v1/sweeps/4711", "/login?for=taro@example.jp"]:
         server.ask(path)
+    server.stop()  # an answer is told to the log after it was given; the log of a server that ended is whole
     assert [each["route"] for each in server.events("request.answered")] == [
         "/api/v1/accounts/{account_id}",
         None,

@@ -31,6 +31,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 from models import Account, Message
 from models.errors import Refused
 from tasks.children import end_with_parent
+from tasks.hash_partitions import is_partitioned
 from tasks.statements.purge import owned_tables
 from tasks.transaction import transaction
 from worker.seed.population import CHUNK_ACCOUNTS, COLUMNS, Chunk, blocks
@@ -89,7 +90,7 @@ def seed(engine: Engine, population: Population, *, append: bool, progress: Call
         if filled and not append:
             raise Refused("the database holds accounts already; seed an empty one, or add to it with --append")
         chunks = population.chunks(_last_number(connection, Account), _last_number(connection, Message))
-        if filled:
+        if filled or is_partitioned(connection):
             rows = _copy(connection, chunks, progress)
         else:
             # Indexes and foreign keys are built once at the end, much faster than row by row.

@@ -32,7 +32,7 @@ COLUMNS = {
     "job_seekings": "account_id status invalidated_at desired_occupation desired_location self_introduction",
     "applications": "account_id kind status job_number statement created_at",
     "messages": "id account_id subject body created_at",
-    "message_attachments": "message_id file_name size_bytes",
+    "message_attachments": "account_id message_id file_name size_bytes",
     "saved_searches": "account_id name conditions created_at",
     "saved_jobs": "account_id job_number created_at",
     "documents": "account_id title storage_key created_at",
@@ -179,7 +179,7 @@ class _Writer:
         ]
         self._messages += count
         self.lines["message_attachments"] += [
-            f"{message}\t履歴書.pdf\t{9_000 + message % 90_000}\n"
+            f"{number}\t{message}\t履歴書.pdf\t{9_000 + message % 90_000}\n"
             for message in range(first, first + count)
             if self._random() < 0.15
         ]
