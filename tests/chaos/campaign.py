@@ -43,8 +43,20 @@ class Round:
     findings: Mapping[str, int]
 
 
-def strike(servers: OwnServers, directory: Path, fault: str, point: Point, seed: int, **changes: str) -> Round:
-    """Let a fault strike when a batch reaches a point; judge what is there once all has come to rest."""
+def strike(
+    servers: OwnServers,
+    directory: Path,
+    fault: str,
+    point: Point,
+    seed: int,
+    *,
+    most_ticks: int = MOST_TICKS,
+    **changes: str,
+) -> Round:
+    """Let a fault strike when a batch reaches a point; judge what is there once all has come to rest.
+
+    It is judged after `most_ticks` in any case, as with a mistake that lets nothing come to rest.
+    """
     random = Random(seed)
     outcome = random.choice(list(Outcome)) if point is Point.COMMIT else Outcome.PASSED
     with ExitStack() as over, deployment(servers, directory, **changes) as it:
@@ -61,10 +73,10 @@ def strike(servers: OwnServers, directory: Path, fault: str, point: Point, seed:
             reached = it.gate.reached.wait(REACHED_SECONDS)
             sleep(random.uniform(0.5, 3))
             over.close()
-            ticks = it.settle(MOST_TICKS)
+            ticks = it.settle(most_ticks)
         # People have let more fall due; a last sweep, with nobody in its way, takes it.
         findings = {} if reached else {"the point was not reached": 1}
-        if ticks <= MOST_TICKS and (code := it.stack.retention(*BY_HAND, "--wait").code):
+        if ticks <= most_ticks and (code := it.stack.retention(*BY_HAND, "--wait").code):
             findings["the last sweep's exit code"] = code
         findings |= it.judge()
         acted = it.scalar("SELECT count(*) FROM actions")

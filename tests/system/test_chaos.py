@@ -27,5 +27,5 @@ def test_whatever_strikes_all_comes_right_by_itself(tmp_path, fault, point):
 def test_a_mistake_is_seen(tmp_path):
     mistake = {"PYTHONPATH": str(PLANTS), "CHAOS_PLANT": "torn"}
     servers = OwnServers(tmp_path / "servers", database=True)
-    done = strike(servers, tmp_path, "worker killed", Point.CHAIN, SEED, **mistake)
+    done = strike(servers, tmp_path, "worker killed", Point.CHAIN, SEED, most_ticks=4, **mistake)
     assert "a receipt and its actions differ" in done.findings
