@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from models import Policies
 from models.errors import Unavailable
+from tasks.pace import Pace
 from tasks.rules.gate import Limits
 
 __all__ = ["MINUTELY", "RETRYING", "RetentionApp", "RetentionTask", "Runtime", "Tell"]
@@ -58,7 +59,7 @@ class Runtime:
         batch_accounts: accounts in one transaction, at most.
         drains: drain tasks of one sweep at a time.
         drain_seconds: how long one drain task takes up batches before it makes room for others.
-        rest_multiple: longest rest after a batch while others are at work, as a multiple of its time; 0: none.
+        pace: rests between batches while others are at work.
         limits: the gates' numbers.
         broker_clock: asks the broker what time it is; raises `Unavailable` where it does not answer.
         check_schema: raises `InvalidConfiguration` where the schema is not the one this program is written for.
@@ -73,7 +74,7 @@ class Runtime:
     batch_accounts: int
     drains: int
     drain_seconds: float
-    rest_multiple: float
+    pace: Pace
     limits: Limits
     broker_clock: Callable[[], datetime]
     check_schema: Callable[[], None]

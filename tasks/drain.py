@@ -24,12 +24,11 @@ from tasks.erase_files import wake_erasers
 from tasks.finish import give_up, reconcile_sweep
 from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
-from tasks.pace import Pace
 from tasks.quarantine import note_failure
 from tasks.quiet import is_resting
 from tasks.reconcile import find_remains, references_to_accounts, verify_batch
 from tasks.resolve import resolve_batch
-from tasks.rules.batch_size import FIRST_ACCOUNTS, next_accounts
+from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.control import delete_plan
 from tasks.statements.sweeps import count_attempt, mark_canary, requeue_sweep, reset_attempts
@@ -112,8 +111,10 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     if is_canary and lane:
         return False
     examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
-    limit = min(runtime.limits.canary_accounts if is_canary else FIRST_ACCOUNTS, runtime.batch_accounts)
-    pace = Pace(runtime)
+    pace = runtime.pace
+    pace.begin()
+    most_at_first = runtime.limits.canary_accounts if is_canary else runtime.batch_accounts
+    limit = min(first_accounts(alone=pace.alone), most_at_first)
     time_is_up = runtime.patience()
     overtime = False
     while (overtime and not runtime.is_stopping()) or not time_is_up():
@@ -146,7 +147,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
             return False
         seconds = monotonic() - began
         _tell(task, current, lane, batch, seconds)
-        pace.rest(seconds)
+        pace.rest(seconds, runtime.is_stopping)
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)

@@ -1,49 +1,67 @@
-"""Resting between batches while others are at work in the database."""
+"""Small batches, and rest between them, while others are at work in the database."""
 
+from collections.abc import Callable
 from time import monotonic, sleep
 
-from tasks.base import Runtime
-from tasks.rules.pace import Signs, is_alone, rest, smoothed
+from sqlalchemy import Engine
+
+from tasks.rules.pace import LOOKS, Signs, is_alone, rest, smoothed
 from tasks.statements.pace import look_around
 from tasks.transaction import transaction
 
 __all__ = ["Pace"]
 
 NAP_SECONDS = 0.05
+GLANCE_SECONDS = 0.01
+# What was seen longer ago than this says nothing about now.
+FRESH_SECONDS = 3
 
 
 class Pace:
-    """The pace of one lane; it looks around after each batch."""
+    """The pace of a process: it looks around before a drain's first batch and after each, and remembers what it saw.
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    Every method raises `Unavailable` where the database does not answer.
+
+    Args:
+        engine: connects to the database that is looked at.
+        most: longest rest, as a multiple of what the batch took; 0 is neither to rest nor to look.
+    """
+
+    def __init__(self, engine: Engine, *, most: float) -> None:
+        self._engine, self._most = engine, most
         self._busy: float | None = None
         self._before: Signs | None = None
+        self._looked_at = float("-inf")
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else was at work of late; always where the worker is set not to rest, nor to look."""
+        """Whether nobody else was at work of late; always where the worker is set not to look."""
         return is_alone(self._busy or 0)
 
-    def rest(self, seconds: float) -> float:
-        """Rest after a batch that took so many seconds, unless the worker is to stop; returns for how long.
+    def begin(self) -> None:
+        """Look around before a first batch: for some moments, unless that was done a short while ago."""
+        if not self._most or monotonic() - self._looked_at < FRESH_SECONDS:
+            return
+        self._busy = None
+        for _ in range(LOOKS):
+            self._look()
+            sleep(GLANCE_SECONDS)
 
-        Raises:
-            Unavailable: the database did not answer.
-        """
-        most = self._runtime.rest_multiple
-        if not most:
+    def rest(self, seconds: float, is_stopping: Callable[[], bool] = lambda: False) -> float:
+        """Rest after a batch that took so many seconds, unless the worker is to stop; returns for how long."""
+        if not self._most:
             return 0
-        signs = self._look()
-        self._busy = smoothed(self._busy, signs)
-        resting = rest(seconds, busy=self._busy, signs=signs, before=self._before or signs, most=most)
-        self._before = signs
+        before, signs = self._before, self._look()
+        resting = rest(seconds, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
         ends = monotonic() + resting
-        while not self._runtime.is_stopping() and (left := ends - monotonic()) > 0:
+        while not is_stopping() and (left := ends - monotonic()) > 0:
             sleep(min(left, NAP_SECONDS))
         return resting
 
     def _look(self) -> Signs:
-        with transaction(self._runtime.engine) as connection:
+        with transaction(self._engine) as connection:
             version = connection.connection.driver_connection.info.server_version  # type: ignore[union-attr]
-            return Signs(*connection.execute(look_around(version)).one())
+            signs = Signs(*connection.execute(look_around(version)).one())
+        self._busy = smoothed(self._busy, signs)
+        self._before, self._looked_at = signs, monotonic()
+        return signs

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from tasks import dispatch, drain, erase_files, export, finish, measure, recover, run, sweep
 from tasks.base import RetentionApp, Runtime
+from tasks.pace import Pace
 from worker.broker import IMPATIENT, broker_time
 from worker.database import check_schema, connect
 from worker.servers import Addresses
@@ -29,7 +30,7 @@ def create_app(settings: Settings, addresses: Addresses) -> RetentionApp:
         batch_accounts=settings.batch_accounts,
         drains=settings.drains,
         drain_seconds=DRAIN_SECONDS,
-        rest_multiple=settings.rest_multiple,
+        pace=Pace(engine, most=settings.rest_multiple),
         limits=settings.limits,
         broker_clock=lambda: datetime.fromtimestamp(broker_time(app), UTC),
         check_schema=lambda: check_schema(engine),

@@ -1,11 +1,15 @@
-"""Batch size: as many accounts as fit into half a second; into a tenth while others are at work, whom it delays."""
+"""Batch size: as many accounts as fit into half a second; into a fiftieth while others are at work, whom it delays."""
 
-__all__ = ["ALONE_SECONDS", "BESIDE_OTHERS_SECONDS", "FIRST_ACCOUNTS", "next_accounts"]
+__all__ = ["ALONE_SECONDS", "BESIDE_OTHERS_SECONDS", "first_accounts", "next_accounts"]
 
-FIRST_ACCOUNTS = 100
 # Whoever meets an account of a batch waits for its end, as do SIGTERM and a pause. But what a batch costs however small
 # it is, and pages visited again by the next, make a third of a batch of a tenth of a second.
-ALONE_SECONDS, BESIDE_OTHERS_SECONDS = 0.5, 0.1
+ALONE_SECONDS, BESIDE_OTHERS_SECONDS = 0.5, 0.02
+
+
+def first_accounts(*, alone: bool) -> int:
+    """Return how many accounts the first batch takes, of which nobody knows yet how long one lasts."""
+    return 100 if alone else 1
 
 
 def next_accounts(accounts: int, seconds: float, *, most: int, alone: bool) -> int:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BEHIND_BYTES", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
+__all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
 
-# To each other session at work belongs twice the time that a batch has taken.
-GIVEN = 2.0
+# To each other session at work belongs four times the time that a batch has taken.
+GIVEN = 4.0
 # What is written now arrives at a replica, and so at its readers, after all of this.
 BEHIND_BYTES = 64 * 2**20
 # A worker that is told to stop, and a pause, need not wait for a long rest.

@@ -10,7 +10,6 @@ from processes import until
 from psycopg import pq
 
 from models.errors import Unavailable
-from tasks.pace import Pace
 from tasks.rules.pace import Signs
 from tasks.statements.pace import look_around
 from worker.embedded.wheels import program
@@ -98,7 +97,7 @@ def test_a_replica_that_falls_behind_is_seen(look, somebody, database_url):
 
 
 def test_a_lane_rests_while_others_are_at_work_and_only_then(by_hand, somebody):
-    pace, heedless = Pace(by_hand().runtime), Pace(by_hand(rest_multiple=0).runtime)
+    pace, heedless = by_hand().runtime.pace, by_hand(rest_multiple=0).runtime.pace
     assert (pace.rest(0.1), pace.alone) == (0, True)
     writing = somebody()
     writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
@@ -107,9 +106,27 @@ def test_a_lane_rests_while_others_are_at_work_and_only_then(by_hand, somebody):
     assert (heedless.rest(0.1), heedless.alone) == (0, True)
 
 
+def test_a_lane_knows_before_its_first_batch_who_is_at_work(by_hand, somebody):
+    pace, heedless = by_hand().runtime.pace, by_hand(rest_multiple=0).runtime.pace
+    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
+    pace.begin()
+    heedless.begin()
+    assert (pace.alone, heedless.alone) == (False, True)
+
+
+def test_what_was_seen_a_moment_ago_is_remembered_and_what_was_seen_long_ago_is_not(by_hand, somebody, monkeypatch):
+    pace = by_hand().runtime.pace
+    pace.begin()
+    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
+    pace.begin()
+    assert pace.alone
+    monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
+    pace.begin()
+    assert not pace.alone
+
+
 def test_a_database_that_is_away_while_one_looks_is_an_outage(by_hand, database_url):
-    hand = by_hand()
-    pace = Pace(hand.runtime)
+    pace = by_hand().runtime.pace
     pace.rest(0.1)
     with psycopg.connect(database_url, application_name="the operator", autocommit=True) as killing:
         killing.execute(

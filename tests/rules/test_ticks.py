@@ -63,8 +63,8 @@ def test_a_batch_never_grows_beyond_twice_or_the_most_allowed_nor_to_nothing(acc
     assert max(1, min(most, accounts // 2)) <= following <= min(most, accounts * 2)
 
 
-def test_a_batch_comes_near_half_a_second_and_beside_others_near_a_tenth():
+def test_a_batch_comes_near_half_a_second_and_beside_others_near_a_fiftieth():
     assert next_accounts(200, 1, most=1000, alone=True) == 100
     assert next_accounts(200, 0.25, most=1000, alone=True) == 400
-    assert next_accounts(200, 0.2, most=1000, alone=False) == 100
-    assert next_accounts(100, 0.05, most=1000, alone=False) == 200
+    assert next_accounts(200, 0.04, most=1000, alone=False) == 100
+    assert next_accounts(100, 0.01, most=1000, alone=False) == 200
