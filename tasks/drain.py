@@ -113,8 +113,9 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
     pace = runtime.pace
     pace.begin()
-    most_at_first = runtime.limits.canary_accounts if is_canary else runtime.batch_accounts
-    limit = min(first_accounts(alone=pace.alone), most_at_first)
+    limit = min(first_accounts(alone=pace.alone), runtime.batch_accounts)
+    if is_canary:
+        limit = min(limit, runtime.limits.canary_accounts)
     time_is_up = runtime.patience()
     overtime = False
     while (overtime and not runtime.is_stopping()) or not time_is_up():
