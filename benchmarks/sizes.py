@@ -44,10 +44,10 @@ FULL = Size(
     guesses=100,
     log_actions=1_000_000,
     gentle_slice=40_000,
-    gentle_seconds=30,
+    gentle_seconds=45,
     seeded=20_000,
     latency_accounts=3_000,
-    pages=((10_000, 10_000), (1_000_000, 1_000_000)),
+    pages=((10_000, 10_000), (1_000_000, 5_000_000)),
 )
 SMOKE = Size(
     rounds=1,

@@ -42,7 +42,7 @@ def dispatch(self: RetentionTask) -> None:
     measure.apply_async(**MINUTELY)
     prepare.apply_async(**MINUTELY)
     verify_on.apply_async(**MINUTELY)
-    wake_erasers(self.runtime.drains)
+    wake_erasers(self.runtime)
     if self.runtime.export_url:
         export.apply_async(**MINUTELY)
 

@@ -81,7 +81,7 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
     if unfinished:
         drain.apply_async((sweep_id, lane), **MINUTELY)
     if cutoff.policy == PolicyName.PURGE:
-        wake_erasers(self.runtime.drains)
+        wake_erasers(self.runtime)
 
 
 def _react(task: RetentionTask, current: Row[Any], lane: int, error: Exception) -> None:

@@ -8,7 +8,7 @@ from celery import shared_task
 from sqlalchemy import Connection, Engine
 
 from tasks import events
-from tasks.base import MINUTELY, RETRYING, RetentionTask
+from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.rules.patience import distance
 from tasks.rules.storage_key import IN_USE, KeyFault, fault_of, path_under, spellings
 from tasks.statements.claim import take_lane
@@ -25,9 +25,9 @@ NO_SWEEP = 0  # sweeps are numbered from 1, so that these lanes are nobody else'
 log = structlog.get_logger()
 
 
-def wake_erasers(erasers: int) -> None:
-    """Wake every eraser; one that is awake already notices and lets the message go."""
-    for lane in range(erasers):
+def wake_erasers(runtime: Runtime) -> None:
+    """Wake every eraser, where files are ours to erase; one that is awake already notices and lets the message go."""
+    for lane in range(runtime.drains if runtime.documents_url else 0):
         erase_files.apply_async((lane,), **MINUTELY)
 
 

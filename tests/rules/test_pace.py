@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs, is_alone, rest, smoothed
 
 CALM = Signs(busy=0, waiting=0, behind=0, forced=3)
-MOST = 9
+MOST = 99
 counts = st.integers(0, 1000)
 signs = st.builds(Signs, counts, counts, st.integers(0, 10 * BEHIND_BYTES), counts)
 
 
-def resting(now, busy=0.0, before=CALM, seconds=0.1, most=MOST):
+def resting(now, busy=0.0, before=CALM, seconds=0.01, most=MOST):
     return rest(seconds, busy=busy, signs=now, before=before, most=most)
 
 
@@ -34,7 +34,7 @@ def test_forced_checkpoints_double_the_rest():
 
 @pytest.mark.parametrize("pressed", [{"waiting": 1}, {"behind": BEHIND_BYTES + 1}])
 def test_whoever_waits_and_a_replica_that_falls_behind_get_the_longest_rest(pressed):
-    assert resting(replace(CALM, **pressed)) == pytest.approx(0.1 * MOST)
+    assert resting(replace(CALM, **pressed)) == pytest.approx(0.01 * MOST)
 
 
 @given(signs, st.floats(0, 1e6), signs, st.floats(0, 100), st.floats(0, 99))
