@@ -35,7 +35,7 @@ def request_sweeps(engine: Engine, policies: Policies, *, policy: str, actor: st
     """
     known = [name.value for name in PolicyName]
     if policy not in (*known, ALL):
-        raise Refused(f"there is no policy {policy!r}; give one of {', '.join(known)}, {ALL}")
+        raise Refused(f"there is no policy of that name; give one of {', '.join(known)}, {ALL}")
     require_named(actor=actor, reason=reason)
     chosen = [each for each in policies if policy in (each.name, ALL)]
     with transaction(engine) as connection:

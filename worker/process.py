@@ -18,6 +18,7 @@ from worker.app import create_app
 from worker.daemons import Beat, Ticking, Worker, is_stopping, stop
 from worker.database import check_schema, connect
 from worker.exits import end
+from worker.intake import take_only_ours
 from worker.log_tasks import bind_task, unbind_task
 from worker.logs import configure_logs
 from worker.pulse import pulse
@@ -36,6 +37,7 @@ def process_app() -> RetentionApp:
     except RetentionError as error:
         end(error)
     app.runtime = replace(app.runtime, is_stopping=is_stopping)
+    take_only_ours()
     app.Worker = app.subclass_with_self(Worker)  # type: ignore[misc]  # a cached property, which may be set
     app.Beat = app.subclass_with_self(Beat)  # type: ignore[misc]
     app.steps["consumer"].add(Ticking)

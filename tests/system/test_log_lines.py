@@ -48,18 +48,34 @@ def test_every_line_of_worker_and_beat_is_json_and_names_the_task_and_the_sweep_
     assert not any(address in written for address in addresses)
 
 
-def test_an_error_that_quotes_what_somebody_entered_is_told_without_it(stack):
+def test_what_somebody_entered_in_a_wrong_place_is_told_by_its_place(stack):
     stack.worker()
     wrong = [("retention.run", "--kwargs", {ADDRESS: 1}), ("retention.sweep", "--args", [ADDRESS])]
     for task, how, told in wrong:
         assert stack.start("celery", "-A", "worker", "call", task, how, json.dumps(told), log="call").wait() == 0
-    failed = until(lambda: _failed(stack, 2), "both tasks have failed")
+    refused = until(lambda: _refused(stack, 2), "both messages are refused")
     assert ADDRESS not in (stack.directory / "worker.log").read_text()
-    assert {each["task"]: each["error"].split(" ")[0] for each in failed} == {
-        "retention.run": "TypeError",
-        "retention.sweep": "StatementError:",
+    assert {each["reason"] for each in refused} == {
+        "body: not the arguments of retention.run",
+        "body: sweep_id of retention.sweep is no value that it takes",
     }
-    assert all("raised unexpected" in each["event"] and "celery/app/trace.py" in each["trace"][0] for each in failed)
+
+
+def test_an_error_that_quotes_what_somebody_entered_is_told_without_it(stack):
+    stack.worker()
+    call = ("celery", "-A", "worker", "call", "retention.run", "--kwargs")
+    told = {"policy": ADDRESS, "actor": ADDRESS, "reason": ADDRESS}
+    assert stack.start(*call, json.dumps(told), log="call").wait() == 0
+    (failed,) = until(lambda: _failed(stack, 1), "the task has failed")
+    assert ADDRESS not in (stack.directory / "worker.log").read_text()
+    assert "raised unexpected" in failed["event"]
+    assert failed["error"].startswith("Refused: there is no policy of that name")
+    assert "celery/app/trace.py" in failed["trace"][0]
+
+
+def _refused(stack, messages):
+    refused = [each for each in stack.log("worker") if each["event"] == "message.refused"]
+    return refused if len(refused) == messages else None
 
 
 def _failed(stack, tasks):
