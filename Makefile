@@ -2,6 +2,7 @@
 PYTHON ?= python3
 ACCOUNTS ?= 20000
 PROCESSES ?= 4
+SBOM ?= var/sbom.json
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -66,7 +67,15 @@ upgrade: install ## lock the newest allowed versions, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
 		--extra embedded --extra otel --extra web --group dev --output-file requirements/dev.txt pyproject.toml
 
+audit: install ## ask whether a locked version has a known hole; exit 75 where nobody answers
+	$(BIN)/python requirements/audit.py
+
+sbom: install ## what the image holds, from the lock, as CycloneDX: var/sbom.json
+	@mkdir -p $(dir $(SBOM))
+	$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file $(SBOM) requirements/worker.txt
+
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos soak upgrade clean
+.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos soak upgrade audit sbom clean
