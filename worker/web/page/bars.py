@@ -15,7 +15,8 @@ __all__ = ["draw_bars"]
 # imported between it and this.
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
-# pygal takes lxml where it is installed, whose elements take none of ours; so a chart is the same whatever else is there.
+# pygal takes lxml where that is installed, whose elements take none of ours. So a chart is the same whatever else is
+# there.
 etree.to_etree()
 
 HEIGHT = 150
