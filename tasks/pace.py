@@ -39,8 +39,11 @@ class Pace:
         return is_alone(self._busy or 0)
 
     def begin(self) -> None:
-        """Look around before a first batch: for some moments, unless that was done a short while ago."""
-        if not self._most or monotonic() - self._looked_at < FRESH_SECONDS:
+        """Look around before a first batch: for some moments, unless somebody was seen at work a short while ago.
+
+        That nobody was is no news: whoever has come since then would wait for a whole batch as large as it is alone.
+        """
+        if not self._most or (not self.alone and monotonic() - self._looked_at < FRESH_SECONDS):
             return
         self._busy = None
         for _ in range(LOOKS):

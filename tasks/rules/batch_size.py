@@ -15,9 +15,11 @@ def first_accounts(*, alone: bool) -> int:
 def next_accounts(accounts: int, seconds: float, *, most: int, alone: bool) -> int:
     """Return how many accounts the next batch takes, after one of `accounts` took `seconds`.
 
-    At most twice and at least half as many as before, so that one odd batch does not decide; never more than
-    `most`, never less than 1. `alone`: nobody else is at work in the database.
+    At most twice as many as before; never more than `most`, never less than 1. `alone`: nobody else is at work in the
+    database. Then also at least half as many, so that one odd batch does not decide; but whoever has just begun to
+    work is not to wait for several batches that are still too large.
     """
     target = ALONE_SECONDS if alone else BESIDE_OTHERS_SECONDS
     fitting = round(accounts * target / max(seconds, 0.001))
-    return max(1, min(most, accounts * 2, max(fitting, accounts // 2)))
+    least = accounts // 2 if alone else 1
+    return max(1, min(most, accounts * 2, max(fitting, least)))

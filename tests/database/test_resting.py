@@ -114,13 +114,23 @@ def test_a_lane_knows_before_its_first_batch_who_is_at_work(by_hand, somebody):
     assert (pace.alone, heedless.alone) == (False, True)
 
 
-def test_what_was_seen_a_moment_ago_is_remembered_and_what_was_seen_long_ago_is_not(by_hand, somebody, monkeypatch):
-    pace = by_hand().runtime.pace
+def test_who_was_at_work_a_moment_ago_is_remembered_and_who_was_long_ago_is_not(by_hand, somebody, monkeypatch):
+    pace, writing = by_hand().runtime.pace, somebody()
+    writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
     pace.begin()
-    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
+    writing.rollback()
+    pace.begin()
+    assert not pace.alone
+    monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
     pace.begin()
     assert pace.alone
-    monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
+
+
+def test_whoever_has_just_come_to_work_is_seen_before_the_next_batch(by_hand, somebody):
+    pace = by_hand().runtime.pace
+    pace.begin()
+    assert pace.alone
+    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
     pace.begin()
     assert not pace.alone
 

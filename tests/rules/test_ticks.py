@@ -60,7 +60,16 @@ def test_what_is_no_plain_cron_is_told_apart(cron):
 def test_a_batch_never_grows_beyond_twice_or_the_most_allowed_nor_to_nothing(accounts, seconds, most, alone):
     accounts = min(accounts, most)
     following = next_accounts(accounts, seconds, most=most, alone=alone)
-    assert max(1, min(most, accounts // 2)) <= following <= min(most, accounts * 2)
+    assert 1 <= following <= min(most, accounts * 2)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1000))
+def test_a_batch_alone_never_shrinks_below_half(accounts, seconds):
+    assert next_accounts(accounts, seconds, most=10_000, alone=True) >= max(1, accounts // 2)
+
+
+def test_a_batch_is_as_small_as_it_has_to_be_as_soon_as_others_are_at_work():
+    assert next_accounts(500, 0.5, most=1000, alone=False) == 20
 
 
 def test_a_batch_comes_near_half_a_second_and_beside_others_near_a_fiftieth():
