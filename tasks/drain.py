@@ -26,7 +26,7 @@ from tasks.gates import stopped_since
 from tasks.open_sweep import open_sweep
 from tasks.quarantine import note_failure
 from tasks.quiet import is_resting
-from tasks.reconcile import find_remains, references_to_accounts, verify_batch
+from tasks.reconcile import find_remains, looking_for_remains, verify_batch
 from tasks.resolve import resolve_batch
 from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
@@ -197,10 +197,10 @@ def _canary_check(runtime: Runtime) -> Check:
 def _purge_examination(runtime: Runtime) -> Check:
     """Return what looks whether anything is left of the accounts that a batch purged."""
     with transaction(runtime.engine) as connection:
-        references = references_to_accounts(connection)
+        looking = looking_for_remains(connection)
 
     def examine(connection: Connection, receipt_id: int) -> None:
-        if findings := find_remains(connection, references, receipt_id):
+        if findings := find_remains(connection, looking, receipt_id):
             raise Unverified("a batch was undone: " + "; ".join(findings))
 
     return examine

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -24,9 +25,9 @@ class Findings:
         numbers = {*self._samples.get(fault, ()), *(number for number in sample if number is not None)}
         self._samples[fault] = sorted(numbers)[:SAMPLE]
 
-    def judge(self, connection: Connection, statement: Tally) -> None:
-        """Add what a tally finds."""
-        for fault, count, sample in connection.execute(statement):
+    def judge(self, connection: Connection, statement: Tally, **parameters: Any) -> None:
+        """Add what a tally finds, with the parameters that it asks for."""
+        for fault, count, sample in connection.execute(statement, parameters):
             self.add(fault, count, sample)
 
     def sentences(self) -> list[str]:

@@ -32,9 +32,18 @@ from tasks.statements.remains import (
     select_blocks,
     select_references,
 )
+from tasks.statements.tally import Tally
 from tasks.transaction import transaction
 
-__all__ = ["Reconciliation", "find_left", "find_remains", "reconcile", "references_to_accounts", "verify_batch"]
+__all__ = [
+    "Reconciliation",
+    "find_left",
+    "find_remains",
+    "looking_for_remains",
+    "reconcile",
+    "references_to_accounts",
+    "verify_batch",
+]
 
 RECEIPTS_AT_ONCE = 100
 # 128 MiB of a table are read by one statement. By one reconciliation 256 KiB; but of a table whose rows no batch can
@@ -95,7 +104,8 @@ def reconcile(
     for page in _pages(engine, sweep_id, after):
         with _reading(engine) as connection:
             _judge_receipts(connection, policies, sweep, page.receipts, findings)
-            findings.judge(connection, judge_remains(page.receipts, partitioned=_are_partitioned(references)))
+            looking = judge_remains(partitioned=_are_partitioned(references))
+            findings.judge(connection, looking, receipts=list(page.receipts))
             findings.judge(connection, judge_unreceipted(page.earlier, page.later))
         after = page.receipts[-1] if page.receipts else after
         if enough() and not page.final:
@@ -131,19 +141,24 @@ def verify_batch(connection: Connection, policies: Policies, receipt_id: int) ->
     sweep = _load(connection, receipt_id=receipt_id)
     findings = Findings(f"receipt {receipt_id}")
     _judge_receipts(connection, policies, sweep, [receipt_id], findings)
-    references = references_to_accounts(connection)
-    findings.judge(connection, judge_remains([receipt_id], references, partitioned=_are_partitioned(references)))
+    findings.judge(connection, looking_for_remains(connection), receipts=[receipt_id])
     return findings.sentences()
 
 
-def find_remains(connection: Connection, references: Sequence[Reference], receipt_id: int) -> list[str]:
+def looking_for_remains(connection: Connection) -> Tally:
+    """Return what `find_remains` executes: a look into each table that, by the live catalog, refers to accounts."""
+    references = references_to_accounts(connection)
+    return judge_remains(references, partitioned=_are_partitioned(references))
+
+
+def find_remains(connection: Connection, looking: Tally, receipt_id: int) -> list[str]:
     """Return which rows of the accounts that a batch purged are left, before it is committed.
 
     In the batch's own transaction this costs a tenth of what it does afterwards, when all that was deleted lies
     scattered about the disk; and what it finds can still be undone.
     """
     findings = Findings(f"receipt {receipt_id}")
-    findings.judge(connection, judge_remains([receipt_id], references, partitioned=_are_partitioned(references)))
+    findings.judge(connection, looking, receipts=[receipt_id])
     return findings.sentences()
 
 

@@ -58,10 +58,14 @@ def seal(
         "root": merkle_root(acted.digests),
         "replays": replays,
     }
-    day = acted.acted_at.astimezone(policy.zone).date()
-    extending = extend_chain(receipt_body(said), accounts=acted.accounts, action=policy.name, day=day)
-    if connection.execute(count_batch(sweep_id, acted.accounts)).one_or_none() is None:
+    batch = {
+        "body": receipt_body(said),
+        "accounts": acted.accounts,
+        "action": policy.name.value,
+        "day": acted.acted_at.astimezone(policy.zone).date(),
+    }
+    if connection.execute(count_batch(), {"sweep": sweep_id, "batch": acted.accounts}).one_or_none() is None:
         raise SweepStoppedError(f"sweep {sweep_id} was stopped; what the batch had done is undone")
-    chain = connection.execute(extending).one()
-    connection.execute(insert(Receipt).values(**said, **chain._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+    chain = connection.execute(extend_chain(), batch).one()
+    connection.execute(insert(Receipt), said | chain._asdict())
     return Head(chain.number, chain.digest)

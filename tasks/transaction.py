@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Text, bindparam, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from models.errors import (
@@ -20,7 +20,17 @@ __all__ = ["named_errors", "transaction"]
 
 LOCK_PATIENCE = timedelta(seconds=5)
 STATEMENT_PATIENCE = timedelta(seconds=40)
-CLIENT_CHECK = timedelta(seconds=1)
+CLIENT_CHECK_SECONDS = 1
+
+# Settings of the transaction, not of the connection: they also hold behind a connection pooler.
+PATIENCE = select(
+    func.set_config("TimeZone", "UTC", True),
+    func.set_config("lock_timeout", bindparam("lock", type_=Text), True),
+    func.set_config("statement_timeout", bindparam("statement", type_=Text), True),
+    func.set_config("idle_in_transaction_session_timeout", bindparam("statement", type_=Text), True),
+    # What a killed worker was doing ends with it, and with that its locks.
+    func.set_config("client_connection_check_interval", f"{CLIENT_CHECK_SECONDS}s", True),
+)
 
 # Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
 # 55P03 is a lock that was not to be had, 25006 a server that is read-only for now.
@@ -50,17 +60,7 @@ def transaction(
     committing = False
     try:
         with engine.begin() as connection:
-            # Settings of the transaction, not of the connection: they also hold behind a connection pooler.
-            connection.execute(
-                select(
-                    func.set_config("TimeZone", "UTC", True),
-                    func.set_config("lock_timeout", _milliseconds(lock), True),
-                    func.set_config("statement_timeout", _milliseconds(statement), True),
-                    func.set_config("idle_in_transaction_session_timeout", _milliseconds(statement), True),
-                    # What a killed worker was doing ends with it, and with that its locks.
-                    func.set_config("client_connection_check_interval", _milliseconds(CLIENT_CHECK), True),
-                )
-            )
+            connection.execute(PATIENCE, {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
             yield connection
             committing = True
     except DBAPIError as error:

@@ -56,6 +56,7 @@ def is_claimed(account_id: SQLColumnExpression[int], *, partitioned: bool) -> Co
     return among(account_id, cast(bindparam("claimed", type_=Text), ARRAY(BIGINT)), partitioned=partitioned)
 
 
+@lru_cache(maxsize=64)
 def take_lane(sweep_id: int, lane: int) -> Select[bool]:
     """Take one lane of a sweep until the transaction ends; the row says whether it was free.
 

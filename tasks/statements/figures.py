@@ -11,6 +11,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Text,
+    bindparam,
     cast,
     extract,
     func,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from models import BatchDuration, DayOfActions, PolicyName
+from models import BatchDuration, DayOfActions
 
 __all__ = ["BOUNDS_SECONDS", "add_to_day", "add_to_durations", "count_actions", "select_days", "select_durations"]
 
@@ -27,10 +28,16 @@ __all__ = ["BOUNDS_SECONDS", "add_to_day", "add_to_durations", "count_actions", 
 BOUNDS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, float("inf"))
 
 
-def add_to_day(extended: CTE, *, day: date, action: PolicyName, accounts: int) -> Insert:
-    """Add a batch to its local day; it reads the one row of `extended`, so the chain's head is locked before."""
+def add_to_day(extended: CTE) -> Insert:
+    """Add a batch to its local day; it reads the one row of `extended`, so the chain's head is locked before.
+
+    Parameters: `day`, `action`, `accounts`.
+    """
     batch = select(
-        literal(day, Date), literal(action.value, Text), literal(accounts, BigInteger), literal(1, BigInteger)
+        bindparam("day", type_=Date),
+        bindparam("action", type_=Text),
+        bindparam("accounts", type_=BigInteger),
+        literal(1, BigInteger),
     ).select_from(extended)
     added = insert(DayOfActions).from_select(["day", "action", "accounts", "batches"], batch)
     sums = {

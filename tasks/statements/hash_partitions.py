@@ -1,5 +1,6 @@
 """Accounts partitioned by their hash: whether they are, what a partition lacks, and how one partition is found."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +30,7 @@ from tasks.statements.purge import owned_tables
 __all__ = ["count_partitions", "is_partitioned", "look_up_by_index", "select_flaws", "select_leaves"]
 
 
+@cache
 def is_partitioned() -> Select[bool]:
     """Ask whether `accounts` is a partitioned table: one row, or none where it is missing."""
     return select(CLASSES.c.relkind == "p").where(CLASSES.c.oid == func.to_regclass(Account.__tablename__))

@@ -1,7 +1,8 @@
 """Writing and reading the log: receipts and actions."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -111,23 +112,24 @@ def logged(touched: CTE, changed: Mapping[str, CTE], *, action: PolicyName, swee
     )
 
 
-def extend_chain(body: bytes, *, accounts: int, action: PolicyName, day: date) -> Select[int, bytes, bytes]:
+@cache
+def extend_chain() -> Select[int, bytes, bytes]:
     """Lock the chain's head until the commit and move it on by one receipt: one row (number, previous, digest).
 
     Under that lock the batch is added to its local day and to the durations, which no other batch can touch meanwhile.
+
+    Parameters: the `body` of the receipt, how many `accounts` it is about, the `action`, and the local `day`.
     """
     number = ChainHead.number + 1
-    digest = func.sha256(ChainHead.digest.concat(func.int8send(number)).concat(literal(body, LargeBinary)))
+    digest = func.sha256(ChainHead.digest.concat(func.int8send(number)).concat(bindparam("body", type_=LargeBinary)))
+    actions = ChainHead.actions + bindparam("accounts", type_=BigInteger)
     extended = (
         update(ChainHead)
-        .values(number=number, actions=ChainHead.actions + accounts, previous=ChainHead.digest, digest=digest)
+        .values(number=number, actions=actions, previous=ChainHead.digest, digest=digest)
         .returning(ChainHead.number, ChainHead.previous, ChainHead.digest)
         .cte("extended")
     )
-    added = (
-        add_to_day(extended, day=day, action=action, accounts=accounts).cte("added_to_day"),
-        add_to_durations(extended).cte("added_to_durations"),
-    )
+    added = (add_to_day(extended).cte("added_to_day"), add_to_durations(extended).cte("added_to_durations"))
     return select(extended.c.number, extended.c.previous, extended.c.digest).add_cte(*added)
 
 

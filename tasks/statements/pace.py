@@ -1,5 +1,7 @@
 """What others are doing in the database, as far as every role may see it."""
 
+from functools import cache
+
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, column, exists, func, or_, select, table
 
 __all__ = ["look_around"]
@@ -15,6 +17,7 @@ OURS = "retention"
 COUNTED_SINCE_17 = 170_000
 
 
+@cache
 def look_around(server_version: int) -> Select[int, int, int, int]:
     """Count others at work, those of them who wait, the bytes a replica is behind, and forced checkpoints; one row.
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     Text,
     any_,
+    bindparam,
     cast,
     column,
     func,
@@ -129,15 +130,18 @@ def owned(references: Iterable[Reference]) -> list[Reference]:
     return [each for each in references if each.parent in reached]
 
 
-def judge_remains(receipts: Sequence[int], references: Iterable[Reference] = (), *, partitioned: bool) -> Tally:
-    """Tally rows of accounts that these receipts purged: of `accounts`, and of the tables that refer to it directly.
+def judge_remains(references: Iterable[Reference] = (), *, partitioned: bool) -> Tally:
+    """Tally rows of accounts that receipts purged: of `accounts`, and of the tables that refer to it directly.
 
-    The accounts are an array, so that each is one look into the index, whatever the statistics say; or where tables are
-    `partitioned` by the account, a look into the one partition where its rows would be.
+    The receipts' numbers are the parameter `receipts`. The accounts are an array, so that each is one look into the
+    index, whatever the statistics say; or where tables are `partitioned` by the account, a look into the one partition
+    where its rows would be.
     """
     purged = (
         select(Action.account_id)
-        .where(Action.receipt_id == any_(literal(list(receipts), ARRAY(BigInteger))), Action.action == PolicyName.PURGE)
+        .where(
+            Action.receipt_id == any_(bindparam("receipts", type_=ARRAY(BigInteger))), Action.action == PolicyName.PURGE
+        )
         .cte("purged")
         .prefix_with("MATERIALIZED")
     )

@@ -1,6 +1,7 @@
 """Sweeps: claiming ticks, starting, ending, and what is told about them."""
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Select,
     Text,
     Update,
+    bindparam,
     case,
     cast,
     exists,
@@ -168,21 +170,25 @@ def reset_attempts(sweep_id: int) -> Update:
     return update(Sweep).where(Sweep.id == sweep_id, Sweep.attempts > 0).values(attempts=0)
 
 
-def count_batch(sweep_id: int, accounts: int) -> ReturningUpdate[int]:
+@cache
+def count_batch() -> ReturningUpdate[int]:
     """Count a batch of a running sweep and lock the sweep until the commit; no row where it may not go on.
 
     It may not while its policy is paused, nor beyond what its ceilings allow.
+
+    Parameters: the number of the `sweep`, and how many accounts are in the `batch`.
     """
+    accounts = Sweep.accounts + bindparam("batch", type_=BigInteger)
     paused = exists().where(Pause.policy == Sweep.policy)
     return (
         update(Sweep)
         .where(
-            Sweep.id == sweep_id,
+            Sweep.id == bindparam("sweep"),
             Sweep.status == SweepStatus.RUNNING,
-            or_(Sweep.allowed.is_(None), Sweep.accounts + accounts <= Sweep.allowed),
+            or_(Sweep.allowed.is_(None), accounts <= Sweep.allowed),
             not_(paused),
         )
-        .values(accounts=Sweep.accounts + accounts, batches=Sweep.batches + 1, heard_at=func.clock_timestamp())
+        .values(accounts=accounts, batches=Sweep.batches + 1, heard_at=func.clock_timestamp())
         .returning(Sweep.id)
     )
 

@@ -21,7 +21,7 @@ from sweeping import (
 from models.errors import Unverified
 from tasks import reconcile as reconciling
 from tasks.hash_partitions import partitions
-from tasks.reconcile import find_remains, reconcile, references_to_accounts, verify_batch
+from tasks.reconcile import find_remains, looking_for_remains, reconcile, verify_batch
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_row_left_of_a_purged_account_is_found_in_every_table(engine, policies
         receipt_id = first_receipt(connection, sweep_id)
         left = [f"receipt {receipt_id}: 1 rows of purged accounts are left in {where}: {accounts[0]}"]
         assert verify_batch(connection, policies, receipt_id) == left
-        assert find_remains(connection, references_to_accounts(connection), receipt_id) == left
+        assert find_remains(connection, looking_for_remains(connection), receipt_id) == left
     what = f"purged accounts are left in {where}" if table == "accounts" else f"{where} refer to nothing"
     assert reconcile(engine, policies, sweep_id, drained=True).findings == [
         f"sweep {sweep_id}: 1 rows of {what}: {accounts[0]}"
