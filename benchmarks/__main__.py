@@ -58,11 +58,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as var:
         given = os.environ.get("BENCH_DATABASE_URL")
         servers = embedded.ensure(Path(var), database=given is None, broker=True)
-        bench = Bench(given or str(servers.database_url), str(servers.broker_url), Path(var), _say)
-        for part in asked.only or PARTS:
-            PARTS[part](bench, size)
-        about = _about(bench) | {"command": " ".join(["make bench", *_options(asked.only)])}
-        embedded.release()
+        try:
+            bench = Bench(given or str(servers.database_url), str(servers.broker_url), Path(var), _say)
+            for part in asked.only or PARTS:
+                PARTS[part](bench, size)
+            about = _about(bench) | {"command": " ".join(["make bench", *_options(asked.only)])}
+        finally:
+            # Before their directory goes, or they would run on without one.
+            embedded.release()
     written = report.write(bench.raw, size, about)
     picture = report.draw(bench.raw)
     print(written)
