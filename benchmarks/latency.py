@@ -14,9 +14,8 @@ import httpx
 from sqlalchemy import Engine, func, select
 
 from benchmarks.measures import Bench
-from benchmarks.populations import fill_idle, settle
+from benchmarks.populations import fill_idle, fill_long_log, settle
 from benchmarks.variants import running
-from benchmarks.verification import fill_log
 from models import Action
 from worker.database import migrate
 from worker.seed import Population, seed
@@ -68,7 +67,7 @@ def pages(bench: Bench, sizes: Iterable[tuple[int, int]]) -> None:
     for accounts, actions in sizes:
         with bench.database() as (url, engine):
             bench.say(f"making {accounts:,} accounts and {actions:,} actions")
-            fill_log(engine, actions)
+            fill_long_log(engine, actions)
             fill_idle(engine, accounts)
             with bench.worker(url, f"pages-{accounts}"), _serving(bench, url, accounts) as address:
                 bench.app(url).send_task("retention.dispatch")

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from worker.database import migrate
 from worker.seed import Population, seed
 
-__all__ = ["cutoff_of", "fill_due", "fill_idle", "fill_thin", "fill_whole", "settle"]
+__all__ = ["cutoff_of", "fill_due", "fill_idle", "fill_long_log", "fill_thin", "fill_whole", "settle"]
 
 # Slice k is the accounts whose event lies in day k from here on. A cutoff at the end of that day, with all earlier
 # slices done, is about slice k alone; so every measurement finds work of its own in one database.
@@ -77,6 +77,39 @@ DUE = [
      WHERE id IN (SELECT id FROM closing)
     """,
 ]
+# Five years of two sweeps a day, each receipt of 500 actions. The digests are none, so it is a log to look at, not to
+# verify: a verification goes on from its end.
+LONG_LOG = [
+    """
+    INSERT INTO sweeps (policy, as_of, cutoff, status, actor, reason, started_at, ended_at)
+    SELECT CASE n % 2 WHEN 0 THEN 'purge' ELSE 'counter_only' END, at, at, 'done', 'bench', 'bench', at, at
+      FROM generate_series(1, 3650) AS n, LATERAL (SELECT now() - (3650 - n) * interval '12 hours' AS at) AS ended
+    """,
+    """
+    INSERT INTO receipts (number, sweep_id, action, accounts, rows, acted_at, root, previous, digest)
+    SELECT n, s.id, s.policy, least(500, :actions - 500 * (n - 1)), '{"accounts": 500}', s.ended_at,
+           sha256(int8send(n)), sha256(int8send(n - 1)), sha256(int8send(n))
+      FROM generate_series(1, (:actions + 499) / 500) AS n
+      JOIN sweeps s ON s.id = 1 + (n - 1) * 3650 / ((:actions + 499) / 500) ORDER BY n
+    """,
+    """
+    INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id, digest)
+    SELECT r.action, n, r.acted_at - interval '5 years', r.acted_at, r.acted_at, r.sweep_id, r.id, sha256(int8send(n))
+      FROM receipts r, generate_series(500 * (r.number - 1) + 1, 500 * (r.number - 1) + r.accounts) AS n ORDER BY r.id, n
+    """,
+    """
+    INSERT INTO days_of_actions (day, action, accounts, batches)
+    SELECT (acted_at AT TIME ZONE 'Asia/Tokyo')::date, action, sum(accounts), count(*) FROM receipts GROUP BY 1, 2
+    """,
+    """
+    UPDATE chain_heads SET number = r.number, actions = :actions, previous = r.previous, digest = r.digest
+      FROM (SELECT * FROM receipts ORDER BY id DESC LIMIT 1) AS r
+    """,
+    """
+    INSERT INTO verified_to (number, digest, actions, again_number, again_digest, again_actions)
+    SELECT number, digest, actions, 0, '', 0 FROM chain_heads
+    """,
+]
 
 
 def cutoff_of(number: int) -> datetime:
@@ -109,6 +142,15 @@ def fill_idle(engine: Engine, accounts: int) -> None:
     migrate(engine)
     with engine.begin() as connection:
         connection.execute(text(IDLE), {"accounts": accounts})
+    settle(engine)
+
+
+def fill_long_log(engine: Engine, actions: int) -> None:
+    """Write a log as long as so many actions make it."""
+    migrate(engine)
+    with engine.begin() as connection:
+        for statement in LONG_LOG:
+            connection.execute(text(statement), {"actions": actions} if ":actions" in statement else {})
     settle(engine)
 
 

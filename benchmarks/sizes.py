@@ -47,7 +47,7 @@ FULL = Size(
     gentle_seconds=45,
     seeded=20_000,
     latency_accounts=3_000,
-    pages=((10_000, 10_000), (1_000_000, 5_000_000)),
+    pages=((10_000, 10_000), (1_000_000, 100_000_000)),
 )
 SMOKE = Size(
     rounds=1,
