@@ -95,7 +95,8 @@ LONG_LOG = [
     """
     INSERT INTO actions (action, account_id, event_at, due_at, acted_at, sweep_id, receipt_id, digest)
     SELECT r.action, n, r.acted_at - interval '5 years', r.acted_at, r.acted_at, r.sweep_id, r.id, sha256(int8send(n))
-      FROM receipts r, generate_series(500 * (r.number - 1) + 1, 500 * (r.number - 1) + r.accounts) AS n ORDER BY r.id, n
+      FROM receipts r, generate_series(500 * (r.number - 1) + 1, 500 * (r.number - 1) + r.accounts) AS n
+     ORDER BY r.id, n
     """,
     """
     INSERT INTO days_of_actions (day, action, accounts, batches)
