@@ -55,10 +55,11 @@ chaos: install ## every fault at every point of a batch, judged by independent S
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
 soak: ACCOUNTS = 1000000
-soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once, then restarts; judged by independent SQL
+soak: install ## both sweeps over ACCOUNTS accounts, people and worker at once, restarts, an account of a million rows; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
 	TEST_ROLLING=200000 $(BIN)/python -m pytest tests/system/test_rolling_restart.py -s --timeout 0
+	TEST_GIANT=1000000 $(BIN)/python -m pytest tests/system/test_giant_account.py -s --timeout 0
 	TEST_CROWD_ACCOUNTS=10000 TEST_CROWD_SECONDS=180 $(BIN)/python -m pytest tests/system/test_crowd.py -s --timeout 0
 
 upgrade: install ## lock the newest allowed versions, with hashes

@@ -13,7 +13,7 @@ __all__ = ["Hold"]
 
 
 class Hold(Base):
-    """Stops both actions on one account while `released_at` is NULL; kept as history afterwards."""
+    """Stops both actions on one account while `released_at` is NULL or yet to come; kept as history afterwards."""
 
     __tablename__ = "holds"
 
@@ -39,7 +39,7 @@ class Hold(Base):
         Raises:
             Refused: it is released already.
         """
-        if self.released_at is not None:
+        if self.released_at is not None and self.released_at <= now:
             raise Refused(f"hold {self.id} was released already; look with `retention hold list --released`")
         self.released_at, self.released_by, self.release_reason = now, by, reason
 
@@ -50,10 +50,13 @@ BEGIN
     RAISE EXCEPTION 'hold % is released for good: place a new one', OLD.id USING ERRCODE = 'restrict_violation';
 END $$
 """
-# A new hold locks its account through the foreign key, and so waits for a batch that has it; an update would not.
+# A new hold locks its account through the foreign key, and so waits for a batch that has it; an update would not. So a
+# release that is over, or will be while somebody writes this, is never put off.
 STAY_RELEASED = """
 CREATE TRIGGER stay_released BEFORE UPDATE ON holds FOR EACH ROW
-WHEN (OLD.released_at IS NOT NULL AND NEW.released_at IS NULL) EXECUTE FUNCTION refuse_reopening()
+WHEN (OLD.released_at IS NOT NULL
+      AND (NEW.released_at IS NULL OR NEW.released_at > OLD.released_at AND NEW.released_at > now()))
+EXECUTE FUNCTION refuse_reopening()
 """
 
 

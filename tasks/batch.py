@@ -25,7 +25,7 @@ from tasks.statements.counter_only import move_claimed
 from tasks.statements.purge import purge_claimed
 from tasks.transaction import transaction
 
-__all__ = ["Batch", "run_batch"]
+__all__ = ["Batch", "Known", "act", "run_batch"]
 
 # A batch aims at half a second at most. One that takes twenty times as long is given up for one account at a time,
 # and each of these may take all the time that a task has left.
@@ -53,6 +53,19 @@ class Batch:
 Check = Callable[[Connection, int], None]
 
 
+@dataclass(slots=True)
+class Known:
+    """What is known of a batch under way, for whoever has to say what became of it.
+
+    Attributes:
+        claimed: the accounts that are locked, as PostgreSQL writes an array; None before.
+        receipt_id: its receipt; None before it has acted.
+    """
+
+    claimed: str | None = None
+    receipt_id: int | None = None
+
+
 def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     engine: Engine,
     policy: Policy,
@@ -73,8 +86,8 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         sweep_id: for which sweep.
         lane: drains of a sweep are told apart by it; one works on it at a time.
         limit: accounts at most.
-        examine: looks at what was done, given its receipt's number, before anybody waits for this batch.
-        check: the same once the receipt is chained. What either raises undoes the batch.
+        examine: as of `act`.
+        check: the same once the receipt is chained.
 
     Returns:
         What was done, or None where another drain is on this lane.
@@ -87,32 +100,60 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         StatementError: the database refused to look for accounts.
         SweepStoppedError: the sweep may not go on; nothing was done.
     """
-    claimed: str | None = None
-    receipt_id: int | None = None
+    known = Known()
     try:
         with transaction(engine, statement=TOGETHER if limit > 1 else ALONE) as connection:
             if not connection.scalar(take_lane(sweep_id, lane)):
                 return None
-            partitioned = acts_by_partition(connection)
-            accounts, claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
-            if claimed is None:
-                return Batch()
-            starts, dues = steps(policy, dates or ())
-            act = ACTING[cutoff.policy](cutoff, sweep_id, partitioned=partitioned)
-            acted = connection.execute(act, {"claimed": claimed, "starts": starts, "dues": dues}).one_or_none()
-            if acted is None:
-                return Batch(accounts)
-            receipt_id = acted.receipt_id
-            if examine is not None:
-                examine(connection, acted.receipt_id)
-            head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
-            if check is not None:
-                check(connection, acted.receipt_id)
-        return Batch(accounts, acted.accounts, receipt_id, head)
+            done = act(connection, policy, cutoff, sweep_id=sweep_id, limit=limit, examine=examine, known=known)
+            if check is not None and done.receipt_id is not None:
+                check(connection, done.receipt_id)
     except OutcomeUnknownError as error:
-        raise error if receipt_id is None else BatchUnknownError(str(error), receipt_id) from None
+        raise error if known.receipt_id is None else BatchUnknownError(str(error), known.receipt_id) from None
     except (StatementError, TooLongError) as error:
-        if claimed is None:
+        if known.claimed is None:
             raise
         kind = BatchTooLongError if isinstance(error, TooLongError) else BatchRefusedError
-        raise kind(str(error), tuple(map(int, claimed.strip("{}").split(",")))) from None
+        raise kind(str(error), tuple(map(int, known.claimed.strip("{}").split(",")))) from None
+    return done
+
+
+def act(  # noqa: PLR0913 - as `run_batch`
+    connection: Connection,
+    policy: Policy,
+    cutoff: Cutoff,
+    *,
+    sweep_id: int,
+    limit: int,
+    examine: Check | None,
+    known: Known,
+) -> Batch:
+    """Claim the oldest due accounts, up to `limit`, act on those still due, log and seal, in the caller's transaction.
+
+    Args:
+        connection: in that transaction.
+        policy: what to do.
+        cutoff: to whom.
+        sweep_id: for which sweep.
+        limit: accounts at most.
+        examine: looks at what was done, given its receipt's number, before anybody waits for this batch. What it
+            raises undoes the batch.
+        known: is told how far one has come.
+
+    Raises:
+        SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
+    """
+    partitioned = acts_by_partition(connection)
+    accounts, known.claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
+    if known.claimed is None:
+        return Batch()
+    starts, dues = steps(policy, dates or ())
+    acting = ACTING[cutoff.policy](cutoff, sweep_id, partitioned=partitioned)
+    acted = connection.execute(acting, {"claimed": known.claimed, "starts": starts, "dues": dues}).one_or_none()
+    if acted is None:
+        return Batch(accounts)
+    known.receipt_id = acted.receipt_id
+    if examine is not None:
+        examine(connection, acted.receipt_id)
+    head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
+    return Batch(accounts, acted.accounts, acted.receipt_id, head)

@@ -1,10 +1,10 @@
-"""The live database's catalog against the metadata: would a purge reach everything, and quickly?"""
+"""The live database's catalog against the metadata: would a purge reach everything, quickly, and only who is due?"""
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, Inspector, func, inspect, select
+from sqlalchemy import CheckConstraint, Connection, Inspector, func, inspect, select
 
-from models import Account, Base
+from models import Account, Base, JobSeeking
 from tasks.hash_partitions import partition_faults
 from tasks.statements.purge import owned_tables
 from tasks.statements.remains import Reference, select_references
@@ -23,7 +23,8 @@ def catalog_faults(connection: Connection) -> list[str]:
 
     Looked for: a table that refers to what is purged and that this program does not know; a reference without an
     index that begins with its column, which makes each delete read the whole table; a table that is missing; a
-    partition, where accounts are partitioned, that lacks what the whole has.
+    constraint by which dates are dates, without which minus infinity could be taken for long ago; a partition,
+    where accounts are partitioned, that lacks what the whole has.
     """
     inspector = inspect(connection)
     path: list[str] = connection.execute(select(func.current_schemas(False))).scalar_one()
@@ -33,7 +34,23 @@ def catalog_faults(connection: Connection) -> list[str]:
     faults = [f"table {name} is missing" for name in sorted(Base.metadata.tables.keys() - present)]
     references = [Reference(*row) for row in connection.execute(select_references())]
     faults += _faults_in(inspector, [each for each in references if each.parent_schema == home], home)
+    faults += _open_to_nonsense(inspector, present, home)
     return [*faults, *partition_faults(connection)]
+
+
+def _open_to_nonsense(inspector: Inspector, present: set[str], home: str) -> Iterator[str]:
+    """Yield what the law relies on and the database does not see to."""
+    for table in (Base.metadata.tables[model.__tablename__] for model in (Account, JobSeeking)):
+        if table.name not in present:
+            continue
+        checked = {
+            each["name"]
+            for each in inspector.get_check_constraints(table.name, home)
+            if not each.get("dialect_options", {}).get("not_valid")
+        }
+        for name in sorted(str(each.name) for each in table.constraints if isinstance(each, CheckConstraint)):
+            if name not in checked:
+                yield f"{table.name} lacks the constraint {name}, or never was judged by it: nonsense could fall due"
 
 
 def _faults_in(inspector: Inspector, references: Sequence[Reference], home: str) -> Iterator[str]:

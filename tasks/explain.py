@@ -4,21 +4,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import Connection, Engine, Row, Select
+from sqlalchemy.orm import Session, joinedload
 
-from models import Account, Hold, JobSeeking, Policies, Policy, PolicyName, Reckoning, State, Status, Transition
+from models import Account, JobSeeking, Policies, Policy, PolicyName, Reckoning, State, Status
 from models.errors import NoSuchAccountError
 from tasks.rules.anomaly import Anomaly, anomalies
+from tasks.statements.holds import select_holds
 from tasks.statements.log import select_actions
 from tasks.statements.quarantine import select_set_aside
 from tasks.statements.sweeps import read_clock
+from tasks.statements.transitions import select_history
 from tasks.transaction import transaction
 
 __all__ = ["GONE", "Explanation", "explain"]
 
 GONE = "gone"
-ACTIONS_SHOWN = 1000
+# Of holds, of the history and of the log, each.
+ROWS_SHOWN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,11 @@ class Explanation:
         purge_from: first instant at which it may be deleted; None when nothing leads there.
         because: for each policy that leads somewhere, in words, the event and the rule it is counted by.
         reckoned: the same as facts; empty where the log alone knows the account.
-        holds: unreleased holds.
+        holds: unreleased holds, at most the newest thousand.
         anomalies: what is wrong with its dates; any keeps the worker away.
         prevented: for each policy what keeps it from acting now; empty where the next sweep will.
-        history: what people did to it, oldest first; it goes with the account.
-        actions: its lines in the log, newest first.
+        history: what people did to it, oldest first, at most the last thousand acts; it goes with the account.
+        actions: its lines in the log, newest first, at most a thousand.
     """
 
     account_id: int
@@ -52,10 +55,10 @@ class Explanation:
     purge_from: datetime | None
     because: dict[PolicyName, str]
     reckoned: dict[PolicyName, Reckoning]
-    holds: list[Hold]
+    holds: list[Row[Any]]
     anomalies: list[Anomaly]
     prevented: dict[PolicyName, list[str]]
-    history: list[Transition]
+    history: list[Row[Any]]
     actions: list[Row[Any]]
 
 
@@ -69,11 +72,13 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
     with transaction(engine.execution_options(isolation_level="REPEATABLE READ")) as connection:
         clock = connection.execute(read_clock()).scalar_one()
         now = at or clock
-        account, holds = _read(connection, account_id)
+        account = _read(connection, account_id)
+        holds = _oldest_first(connection, select_holds(account_id=account_id, limit=ROWS_SHOWN))
+        history = _oldest_first(connection, select_history(account_id, limit=ROWS_SHOWN))
         aside = {each.policy: each.failure for each in connection.execute(select_set_aside(account_id))}
-        actions = list(connection.execute(select_actions(account_id=account_id, limit=ACTIONS_SHOWN)).all())
+        actions = list(connection.execute(select_actions(account_id=account_id, limit=ROWS_SHOWN)).all())
     if account is not None:
-        explained = _explain_present(policies, account, holds, actions, now, clock)
+        explained = _explain_present(policies, account, (holds, history, actions), now, clock)
         for name, failure in aside.items():
             explained.prevented[PolicyName(name)].append(f"set aside after failures: {failure}")
         return explained
@@ -82,14 +87,13 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
     raise NoSuchAccountError(f"there is no account {account_id}, and the log has no action on one")
 
 
-def _read(connection: Connection, account_id: int) -> tuple[Account | None, list[Hold]]:
+def _read(connection: Connection, account_id: int) -> Account | None:
     with Session(connection, expire_on_commit=False) as session:
-        whole = (joinedload(Account.job_seeking), selectinload(Account.history))
-        account = session.get(Account, account_id, options=whole)
-        holds = session.scalars(
-            select(Hold).where(Hold.account_id == account_id, Hold.released_at.is_(None)).order_by(Hold.id)
-        )
-        return account, list(holds)
+        return session.get(Account, account_id, options=[joinedload(Account.job_seeking)])
+
+
+def _oldest_first(connection: Connection, newest: Select[Any]) -> list[Row[Any]]:
+    return list(reversed(connection.execute(newest).all()))
 
 
 def _explain_gone(account_id: int, actions: list[Row[Any]], now: datetime) -> Explanation:
@@ -118,12 +122,12 @@ def _explain_gone(account_id: int, actions: list[Row[Any]], now: datetime) -> Ex
 def _explain_present(
     policies: Policies,
     account: Account,
-    holds: list[Hold],
-    actions: list[Row[Any]],
+    rows: tuple[list[Row[Any]], list[Row[Any]], list[Row[Any]]],
     now: datetime,
     clock: datetime,
 ) -> Explanation:
     job_seeking = account.job_seeking
+    holds, history, actions = rows
     events = {
         PolicyName.COUNTER_ONLY: account.withdrawn_at,
         PolicyName.PURGE: None if job_seeking is None else job_seeking.invalidated_at,
@@ -153,7 +157,7 @@ def _explain_present(
             PolicyName.COUNTER_ONLY: always
             + _before_counter_only(account, due[PolicyName.COUNTER_ONLY], due[PolicyName.PURGE], now),
         },
-        history=account.history,
+        history=history,
         actions=actions,
     )
 

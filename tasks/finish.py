@@ -24,7 +24,7 @@ from tasks.statements.due import oldest_due
 from tasks.statements.sweeps import end_sweep, fail_sweep, mark_reconciled
 from tasks.transaction import transaction
 
-__all__ = ["UNVERIFIED", "give_up", "reconcile_sweep"]
+__all__ = ["UNVERIFIED", "conclude", "give_up", "reconcile_sweep"]
 
 # No drain has a lane of this number.
 RECONCILING = -1
@@ -49,7 +49,7 @@ def reconcile_sweep(self: RetentionTask, sweep_id: int) -> None:
     if left is None:
         return
     with _alone(self.runtime.engine, sweep_id) as alone:
-        if alone and not _judge(self.runtime, current, left):
+        if alone and not conclude(self.runtime, current, left):
             reconcile_sweep.apply_async((sweep_id,), **MINUTELY)
 
 
@@ -60,8 +60,14 @@ def _alone(engine: Engine, sweep_id: int) -> Iterator[bool]:
         yield connection.execute(take_lane(sweep_id, RECONCILING)).scalar_one()
 
 
-def _judge(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
-    """Reconcile for as long as a drain takes, and end the sweep where all is judged; returns whether it was."""
+def conclude(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
+    """Reconcile for as long as a drain takes, and end the sweep where all is judged; returns whether it was.
+
+    Args:
+        runtime: what to work with.
+        current: the sweep, which acts no more, and up to where it was reconciled before.
+        left: what was found already.
+    """
     found = reconcile(
         runtime.engine,
         runtime.policies,

@@ -12,6 +12,7 @@ from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
 from tasks.seal import seal
 from tasks.statements.accounts import lock_address_holder
+from tasks.statements.claim import keep_pauses_out
 from tasks.statements.counter_only import move_claimed
 from tasks.statements.sweeps import end_sweep, insert_sweep, start_sweep
 
@@ -66,6 +67,7 @@ def _complete_move(session: Session, policies: Policies, account: Account, now: 
     if moved is None:
         raise Refused(NOT_NOW)
     session.execute(start_sweep(sweep_id, due=1, allowed=1, seen=SweepStatus.QUEUED))
+    session.execute(keep_pauses_out())
     try:
         seal(session.connection(), moved, sweep_id=sweep_id, policy=policy)
     except SweepStoppedError:  # the policy is paused

@@ -1,5 +1,7 @@
 """The gates: everything that has to be right before a sweep may act, each judged alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,9 +34,11 @@ from tasks.statements.proof import select_replay
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
-__all__ = ["Verdict", "comes_from_the_future", "judge", "stopped_since", "trust_clock"]
+__all__ = ["Verdict", "comes_from_the_future", "judge", "judge_alone", "stopped_since", "trust_clock"]
 
 SAMPLE_ACCOUNTS = 10
+# Beyond the number of every sweep.
+LAST = 2**63 - 1
 
 log = structlog.get_logger()
 
@@ -57,16 +61,8 @@ class Verdict:
 def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
     """Return what the gates say of a sweep now."""
     policy = runtime.policies[cutoff.policy]
-    broker = runtime.broker_clock()
-    exported = _read_exported_head(runtime)
-    with transaction(runtime.engine) as connection:
-        stops = [
-            *pause_stops(connection, policy.name),
-            *_clock(runtime, connection, broker),
-            *_catalog(runtime, connection),
-            *([exported] if isinstance(exported, Stop) else _log(connection, exported)),
-            *other_worker_stops(policy, sweep.fingerprint),
-        ]
+    with _judging(runtime, policy) as (connection, found):
+        stops = found + other_worker_stops(policy, sweep.fingerprint)
         if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
             return Verdict(stops, connection.execute(count_due(cutoff, now=func.now())).scalar_one(), None)
         stops += _policy_change(connection, policy, sweep, cutoff)
@@ -74,6 +70,39 @@ def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
         due = connection.execute(count_due(cutoff, now=func.now(), most=max(allowed.values()) + 1)).scalar_one()
     stops += ceiling_stops(allowed, accounts=sweep.accounts + due)
     return Verdict(stops, due, min(allowed.values()))
+
+
+def judge_alone(runtime: Runtime, policy: Policy) -> list[Stop]:
+    """Return why one account that a person names may not be acted on now; empty where it may.
+
+    A person has looked at it, so only what stops any sweep is asked, and whether anything is allowed at all.
+    """
+    with _judging(runtime, policy) as (connection, found):
+        before = connection.scalar(select_last_judged(policy.name, before=LAST))
+        if before not in (None, policy.fingerprint):
+            detail = (
+                f"the last sweep followed {before}, and here it is {policy.fingerprint}: let a sweep be judged first"
+            )
+            found.append(Stop(Gate.POLICY_CHANGE, detail))
+        counted = connection.execute(count_accounts(most=enough_accounts(runtime.limits))).scalar_one()
+        return found + ceiling_stops(allowances(runtime.limits, all_accounts=counted, expected=None), accounts=1)
+
+
+@contextmanager
+def _judging(runtime: Runtime, policy: Policy) -> Iterator[tuple[Connection, list[Stop]]]:
+    """Open a transaction to judge in; yields it, and what stops any sweep of a policy, whoever is due."""
+    broker = runtime.broker_clock()
+    exported = _read_exported_head(runtime)
+    with transaction(runtime.engine) as connection:
+        yield (
+            connection,
+            [
+                *pause_stops(connection, policy.name),
+                *_clock(runtime, connection, broker),
+                *_catalog(runtime, connection),
+                *([exported] if isinstance(exported, Stop) else _log(connection, exported)),
+            ],
+        )
 
 
 def stopped_since(runtime: Runtime, cutoff: Cutoff) -> bool:

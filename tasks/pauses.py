@@ -10,6 +10,7 @@ from models.errors import Refused, Unavailable
 from tasks import events
 from tasks.rules.gate import Gate, Stop
 from tasks.rules.named import require_named
+from tasks.statements.claim import await_unseen
 from tasks.statements.control import (
     delete_pause,
     hold_running,
@@ -43,6 +44,7 @@ def pause(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> Non
     # In force for every batch that has still to be counted; those counted already are waited for by this.
     try:
         with transaction(engine, lock=BATCH_PATIENCE) as connection:
+            connection.execute(await_unseen())
             connection.execute(hold_running(policy, _stop(actor=actor, reason=reason)))
     except Unavailable:
         raise Unavailable(

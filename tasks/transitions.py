@@ -19,13 +19,20 @@ from models.errors import AddressTakenError, CredentialsError, NoSuchAccountErro
 from tasks.free_address import free_address
 from tasks.guesses import Attempt, Guesses
 from tasks.passwords import Passwords
-from tasks.statements.accounts import lock_account, select_credentials, select_guess_key, select_purge
+from tasks.statements.accounts import (
+    end_old_logins,
+    lock_account,
+    select_credentials,
+    select_guess_key,
+    select_purge,
+)
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
 __all__ = ["OWNER", "Credentials", "Transitions", "locked"]
 
 OWNER = "owner"
+LOGINS_LOADED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,9 @@ class Transitions:
             WrongStateError: the account is not active.
         """
         with self._changing() as session:
-            locked(session, account_id).withdraw(now=_clock(session), by=by, policies=self.policies)
+            account = locked(session, account_id)
+            _end_old_logins(session, account_id)
+            account.withdraw(now=_clock(session), by=by, policies=self.policies)
 
     def reactivate(self, credentials: Credentials, *, by: str = OWNER) -> int:
         """Reopen the account inside its window by its old address and password; returns its number.
@@ -99,6 +108,7 @@ class Transitions:
         with self._changing() as session:
             account = locked(session, account_id)
             free_address(session, self.policies, email, by=staff, but_for=account_id)
+            _end_old_logins(session, account_id)
             account.recover(
                 now=_clock(session),
                 staff=staff,
@@ -201,6 +211,11 @@ def locked(session: Session, account_id: int) -> Account:
     raise NoSuchAccountError(
         f"account {account_id} was deleted for ever (action {purge_id} in the log); only opening a new My Page helps"
     )
+
+
+def _end_old_logins(session: Session, account_id: int) -> None:
+    """End older logins by a statement where there are very many: the model loads those that it ends."""
+    session.execute(end_old_logins(account_id, newest=LOGINS_LOADED), execution_options={"synchronize_session": False})
 
 
 def _meaning(error: IntegrityError) -> Exception:

@@ -18,6 +18,7 @@ from tasks.hash_partitions import partitions
 from tasks.roles import give_rights
 from tasks.statements.purge import owned_tables
 from tasks.transaction import named_errors, transaction
+from worker.nearest_instant import NearestInstant
 from worker.settings import settings
 
 __all__ = ["check_schema", "connect", "head_revision", "migrate", "partition", "schema_revision", "verifier"]
@@ -33,7 +34,7 @@ def connect(url: str, *, pooled: bool = True) -> Engine:
 
     def open_connection() -> psycopg.Connection:
         try:
-            return psycopg.connect(
+            connection = psycopg.connect(
                 url,
                 connect_timeout=CONNECT_SECONDS,
                 application_name="retention",
@@ -43,6 +44,8 @@ def connect(url: str, *, pooled: bool = True) -> Engine:
         except psycopg.OperationalError as error:
             # libpq names host, port, user and database, and never a password.
             raise Unavailable(f"the database did not answer: {' '.join(str(error).split())}") from None
+        connection.adapters.register_loader("timestamptz", NearestInstant)
+        return connection
 
     opening: Callable[[], psycopg.Connection] = open_connection
     return create_engine(

@@ -4,6 +4,7 @@ import sys
 from typing import NoReturn
 
 from models.errors import InvalidConfiguration, Refused, RetentionError, Unavailable, Unverified
+from worker.printable import printable
 
 __all__ = ["end", "exit_code"]
 
@@ -17,5 +18,5 @@ def exit_code(error: RetentionError) -> int:
 
 def end(error: RetentionError) -> NoReturn:
     """End a process that cannot begin: one line for whoever started it, and the error's code."""
-    print(f"retention: {error}", file=sys.stderr)  # noqa: T201 - it may be the log that cannot be
+    print(f"retention: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - it may be the log that cannot be
     sys.exit(exit_code(error))

@@ -4,9 +4,11 @@ import re
 from enum import StrEnum
 from unicodedata import category
 
-__all__ = ["IN_USE", "KeyFault", "fault_of", "path_under", "spellings"]
+__all__ = ["IN_USE", "LONGEST", "KeyFault", "fault_of", "path_under", "spellings"]
 
 IN_USE = "in_use"
+# Signs. No store takes as many in a name, and no local file has a longer path; an application may have written more.
+LONGEST = 4096
 
 # In these stores every sign but the slash is one of the name; drivers of others read a version behind ? and #.
 LITERAL_SCHEMES = ("file", "local", "memory")
@@ -18,6 +20,7 @@ class KeyFault(StrEnum):
     """Why a key is refused."""
 
     EMPTY = "empty"
+    TOO_LONG = "too_long"
     CONTROL_CHARACTER = "control_character"
     BACKSLASH = "backslash"
     PERCENT_ENCODED = "percent_encoded"
@@ -41,6 +44,7 @@ def fault_of(key: str, prefix: str) -> KeyFault | None:
     full = inside != key
     faults = {
         KeyFault.EMPTY: not inside.strip(),
+        KeyFault.TOO_LONG: len(key) > LONGEST,
         KeyFault.CONTROL_CHARACTER: any(category(sign) in UNWRITABLE for sign in key),
         KeyFault.BACKSLASH: "\\" in key,
         KeyFault.OUTSIDE: inside.startswith("/") or bool(URL_LIKE.match(inside)),

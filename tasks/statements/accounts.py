@@ -2,13 +2,21 @@
 
 from uuid import UUID
 
-from sqlalchemy import Select, Text, bindparam, select
+from sqlalchemy import Delete, Select, Text, bindparam, delete, select
 
-from models import Account, Action, Hold, PolicyName
+from models import Account, Action, Hold, LoginSession, PolicyName
 from models.address import address_key
 from models.guess import GUESSES, GuessKey
 
-__all__ = ["lock_account", "lock_address_holder", "lock_hold", "select_credentials", "select_guess_key", "select_purge"]
+__all__ = [
+    "end_old_logins",
+    "lock_account",
+    "lock_address_holder",
+    "lock_hold",
+    "select_credentials",
+    "select_guess_key",
+    "select_purge",
+]
 
 ADDRESS = bindparam("address", type_=Text)
 
@@ -20,6 +28,14 @@ def lock_account(account_id: int) -> Select[Account]:
     """
     locking = select(Account).where(Account.id == account_id).with_for_update(of=Account)
     return locking.execution_options(populate_existing=True)
+
+
+def end_old_logins(account_id: int, *, newest: int) -> Delete:
+    """End an account's login sessions but for so many of the newest."""
+    # First of all, or the planner may rather look for the account's from the newest of all accounts on.
+    of_account = select(LoginSession.id).where(LoginSession.account_id == account_id).cte().prefix_with("MATERIALIZED")
+    last_to_go = select(of_account.c.id).order_by(of_account.c.id.desc()).offset(newest).limit(1).scalar_subquery()
+    return delete(LoginSession).where(LoginSession.account_id == account_id, LoginSession.id <= last_to_go)
 
 
 def lock_hold(hold_id: int) -> Select[Hold]:

@@ -44,6 +44,7 @@ from tasks.statements.due import due
 
 __all__ = [
     "CLOCK",
+    "approve_one",
     "delete_pause",
     "delete_plan",
     "freeze_plan",
@@ -53,6 +54,7 @@ __all__ = [
     "insert_forecast",
     "insert_pause",
     "lock_sweep",
+    "plan_one",
     "reject_sweep",
     "release_sweep",
     "select_clock",
@@ -147,6 +149,18 @@ def freeze_plan(sweep_id: int, cutoff: Cutoff) -> Select[int, bytes]:
     )
     listed = func.string_agg(cast(frozen.c.account_id, Text), aggregate_order_by(literal(","), frozen.c.account_id))
     return select(func.count(), func.sha256(func.convert_to(func.coalesce(listed, ""), "UTF8"))).select_from(frozen)
+
+
+def plan_one(sweep_id: int, account_id: int) -> Insert:
+    """Make one account the whole plan of a sweep."""
+    return insert(PlannedAccount).values(sweep_id=sweep_id, account_id=account_id)
+
+
+def approve_one(sweep_id: int, account_id: int) -> Update:
+    """Let a sweep act on its plan of one account: whoever asked for it has looked at that."""
+    digest = func.sha256(func.convert_to(str(account_id), "UTF8"))
+    values: dict[str, Any] = {"planned": 1, "planned_digest": digest, "approved_at": func.now()}
+    return update(Sweep).where(Sweep.id == sweep_id).values(values)
 
 
 def delete_plan(sweep_id: int) -> Delete:

@@ -33,6 +33,8 @@ __all__ = [
     "count_holds",
     "due",
     "due_since",
+    "held",
+    "is_unreleased",
     "oldest_due",
 ]
 
@@ -59,9 +61,21 @@ def job_seeking_anomalies(now: Instantish) -> dict[Anomaly, ColumnElement[bool]]
     }
 
 
-def held() -> ColumnElement[bool]:
-    """Return the condition that somebody placed a hold on the account and nobody has released it."""
-    return exists().where(Hold.account_id == Account.id, Hold.released_at.is_(None))
+def held(now: Instantish) -> ColumnElement[bool]:
+    """Return the condition that somebody placed a hold on the account and that at `now` it is not released."""
+    return or_(*_holding(now))
+
+
+def _holding(now: Instantish) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the two ways of being held: nobody has released the hold, or a release is written down for later.
+
+    Two conditions and not one, so that each is looked up in an index of its own.
+    """
+    return _hold(Hold.released_at.is_(None)), _hold(Hold.released_at > now)
+
+
+def _hold(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Hold.account_id == Account.id, *which)
 
 
 def set_aside(policy: PolicyName) -> ColumnElement[bool]:
@@ -79,7 +93,7 @@ def due(cutoff: Cutoff, *, now: Instantish) -> Select[int, datetime]:
     Held accounts, anomalies and those set aside are never among them, and to a counter-only sweep neither is who
     falls to the purge. Bounds are inclusive or exclusive as `Cutoff` says. Not limited: callers count or limit.
     """
-    return _candidates(cutoff, now).where(not_(held()), not_(set_aside(cutoff.policy)))
+    return _candidates(cutoff, now).where(*map(not_, _holding(now)), not_(set_aside(cutoff.policy)))
 
 
 def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None, most: int | None = None) -> Select[int]:
@@ -103,12 +117,17 @@ def count_accounts(*, most: int) -> Select[int]:
 
 def count_held(cutoff: Cutoff, *, now: Instantish) -> Select[int]:
     """Count who would be due but for a hold: one row, one number."""
-    return _count(_candidates(cutoff, now).where(held()))
+    return _count(_candidates(cutoff, now).where(held(now)))
 
 
-def count_holds() -> Select[int]:
-    """Count accounts with a hold that nobody has released: one row, one number."""
-    return select(func.count(Hold.account_id.distinct())).where(Hold.released_at.is_(None))
+def count_holds(*, now: Instantish) -> Select[int]:
+    """Count accounts with a hold that is not released at `now`: one row, one number."""
+    return select(func.count(Hold.account_id.distinct())).where(is_unreleased(now))
+
+
+def is_unreleased(now: Instantish) -> ColumnElement[bool]:
+    """Return the condition on `holds` that one is not released at `now`; a release yet to come is none."""
+    return or_(Hold.released_at.is_(None), Hold.released_at > now)
 
 
 def oldest_due(cutoff: Cutoff, *, now: Instantish) -> Select[datetime]:

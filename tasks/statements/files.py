@@ -10,7 +10,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models import Document, DoomedFile
 from models.base import Instant
-from tasks.rules.storage_key import IN_USE
+from tasks.rules.storage_key import IN_USE, LONGEST
+from tasks.statements.shown import shown_columns
 
 __all__ = [
     "claim_files",
@@ -35,10 +36,12 @@ AWAITED = DoomedFile.refused_at.is_(None) & ~SHARED
 def claim_files() -> Select[int, str, int]:
     """Lock files that are to be tried now, longest awaited first, up to the parameter `most`.
 
-    Returns rows (id, storage_key, attempts). Rows that another eraser has locked are passed over.
+    Returns rows (id, storage_key, attempts), of a key that is too long so much as shows that it is. Rows that another
+    eraser has locked are passed over.
     """
+    key = func.left(DoomedFile.storage_key, LONGEST + 1).label("storage_key")
     return (
-        select(DoomedFile.id, DoomedFile.storage_key, DoomedFile.attempts)  # type: ignore[return-value]  # unsettled
+        select(DoomedFile.id, key, DoomedFile.attempts)
         .where(DoomedFile.refused_at.is_(None), LEFT, DoomedFile.next_try_at <= func.now())
         .order_by(DoomedFile.next_try_at, DoomedFile.id)
         .limit(bindparam("most", type_=Integer))
@@ -54,10 +57,10 @@ def select_used(keys: Iterable[str]) -> Select[str]:
 
 
 def select_keys(*, limit: int) -> Select[str]:
-    """Select keys of the newest documents that have one."""
+    """Select keys of the newest documents that have one; none that is too long."""
     return (
         select(Document.storage_key)  # type: ignore[return-value]  # the condition leaves no NULL
-        .where(Document.storage_key.is_not(None))
+        .where(func.length(Document.storage_key) <= LONGEST)
         .order_by(Document.id.desc())
         .limit(limit)
     )
@@ -143,14 +146,14 @@ def count_files_of(sweep_ids: Iterable[int], *, overdue_after: timedelta) -> Sel
 
 
 def select_files(*, refused: bool = False, settled: bool = False, limit: int) -> Select[Any]:
-    """Select files, oldest first: every column of `doomed_files`.
+    """Select files, oldest first: every column of `doomed_files`, long texts cut.
 
     Args:
         refused: only those that are refused.
         settled: those that are settled, instead of those that are left.
         limit: rows at most.
     """
-    rows = select(*DoomedFile.__table__.columns).order_by(DoomedFile.id).limit(limit)
+    rows = select(*shown_columns(DoomedFile.__table__.columns)).order_by(DoomedFile.id).limit(limit)
     rows = rows.where(DoomedFile.settled_at.is_not(None) if settled else LEFT)
     return rows.where(REFUSED) if refused else rows
 

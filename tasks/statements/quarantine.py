@@ -63,7 +63,9 @@ def select_quarantine(*, limit: int) -> Select[Any]:
     return select(*columns).order_by(Quarantine.set_aside_at, Quarantine.account_id).limit(limit)
 
 
-def retry_account(account_id: int | None) -> ReturningDelete[int, str]:
-    """Forget the failures of one account, or with None of all: rows (account_id, policy)."""
+def retry_account(account_id: int | None, policy: PolicyName | None = None) -> ReturningDelete[int, str]:
+    """Forget the failures of one account, or with None of all; of one policy, or of both: rows (account_id, policy)."""
     forgotten = delete(Quarantine).returning(Quarantine.account_id, Quarantine.policy)
-    return forgotten if account_id is None else forgotten.where(Quarantine.account_id == account_id)
+    if account_id is not None:
+        forgotten = forgotten.where(Quarantine.account_id == account_id)
+    return forgotten if policy is None else forgotten.where(Quarantine.policy == policy.value)

@@ -56,7 +56,7 @@ def select_returned(policy: PolicyName) -> Select[int, bool, bool]:
     given = _given()
     same = _same(policy, given)
     rows = (
-        select(Account.id, same, held())
+        select(Account.id, same, held(func.now()))
         .select_from(given.join(Account, Account.id == given.c.account_id))
         .outerjoin(JobSeeking, JobSeeking.account_id == Account.id)
         .order_by(Account.id)
@@ -75,7 +75,7 @@ def act_again(policy: PolicyName, sweep_id: int, *, partitioned: bool) -> Select
             select(Account.id.label("account_id"), given.c.event_at)
             .select_from(given.join(Account, Account.id == given.c.account_id))
             .join(JobSeeking, JobSeeking.account_id == Account.id)
-            .where(_same(policy, given), not_(held()))
+            .where(_same(policy, given), not_(held(func.now())))
             .cte("doomed")
             .prefix_with("MATERIALIZED")
         )
@@ -87,7 +87,7 @@ def act_again(policy: PolicyName, sweep_id: int, *, partitioned: bool) -> Select
 def _moved(given: TableValuedAlias) -> CTE:
     return (
         update(Account)
-        .where(Account.id == given.c.account_id, _same(PolicyName.COUNTER_ONLY, given), not_(held()))
+        .where(Account.id == given.c.account_id, _same(PolicyName.COUNTER_ONLY, given), not_(held(func.now())))
         .values(**WITHOUT_CREDENTIALS, counter_only_at=given.c.acted_at)
         .returning(Account.id.label("account_id"), given.c.event_at)
         .cte("moved")

@@ -138,8 +138,8 @@ FAULTS = {
     "a withdrawn account can be logged in to": [(Account.log_in, "self._require_active", "(lambda *_: None)")],
     "any password fits": [(Passwords.fits, "return fits", "return True")],
     "no history is written": [(Account._record, "self.history.append", "bool")],
-    "nothing is ever on hold": [(due.held, "Hold.account_id == Account.id", "Hold.account_id < 0")],
-    "a hold is for ever": [(due.held, ", Hold.released_at.is_(None)", "")],
+    "nothing is ever on hold": [(due._hold, "Hold.account_id == Account.id", "Hold.account_id < 0")],
+    "a hold is for ever": [(due._hold, ", *which", "")],
     "an anomaly of the account is purged": [
         (due._candidates, "or_(*account_anomalies(now).values()).is_not(True),", "")
     ],

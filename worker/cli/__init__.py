@@ -12,6 +12,7 @@ import click
 from models.errors import RetentionError
 from worker.exits import exit_code
 from worker.logs import configure_logs
+from worker.printable import printable
 
 __all__ = ["cli", "main"]
 
@@ -114,7 +115,7 @@ def main() -> None:
         print("retention: interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except RetentionError as error:
-        print(f"retention: {error}", file=sys.stderr)  # noqa: T201
+        print(f"retention: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(exit_code(error))
     except BrokenPipeError:
         # Whoever read us has left; the interpreter would complain once more while flushing.
@@ -133,7 +134,8 @@ def _end(number: int, _: object) -> NoReturn:
 def _report_usage(error: click.ClickException) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"; see `{context.command_path} --help`" if context else ""
-    print(f"retention: {error.format_message().rstrip('.')}{hint}", file=sys.stderr)  # noqa: T201
+    message = " ".join(error.format_message().split()).rstrip(".")
+    print(f"retention: {printable(message)}{hint}", file=sys.stderr)  # noqa: T201
 
 
 def _report_bug(error: Exception) -> None:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.printable import printable, printable_json
+
 __all__ = ["error_console", "print_json", "show", "table"]
 
 
@@ -19,7 +21,7 @@ WIDE = 10_000
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document, digests in hexadecimal; the only thing on standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=bytes.hex))
+    click.echo(printable_json(json.dumps(document, ensure_ascii=False, indent=2, default=bytes.hex)))
 
 
 def console() -> Console:
@@ -36,8 +38,9 @@ def error_console() -> Console:
 
 
 def show(*renderables: Any) -> None:
-    """Print tables or text for people."""
-    console().print(*renderables, sep="\n")
+    """Print tables, or lines of text, for people."""
+    lines = (printable(each) if isinstance(each, str) else each for each in renderables)
+    console().print(*lines, sep="\n")
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -56,12 +59,12 @@ def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[obj
 
 
 def _cell(value: object) -> Text:
-    """Return a value as text: what looks like markup in it was written by somebody, and is none."""
+    """Return a value as text: what looks like markup or steers a terminal was written by somebody, and does neither."""
     if value is None:
         return Text("-")
     if isinstance(value, bytes):
         return Text(value.hex())
-    return Text(f"{value:,}" if isinstance(value, int) else str(value))
+    return Text(f"{value:,}" if isinstance(value, int) else printable(str(value)))
 
 
 def _is_terminal() -> bool:

@@ -1,11 +1,16 @@
 """`retention quarantine …`: accounts that the database would not let the worker act on."""
 
+from datetime import timedelta
+from time import monotonic
+
 import click
 
 from tasks import quarantine
+from tasks.alone import act_alone
 from worker.answers.lists import SetAside, read_quarantine
-from worker.cli.options import NUMBER, actor_and_reason, as_json
-from worker.cli.output import print_json, show, table
+from worker.app import create_client
+from worker.cli.options import ACCOUNT, NUMBER, actor_and_reason, as_json
+from worker.cli.output import error_console, print_json, show, table
 from worker.deployment import deployment
 
 COLUMNS = tuple(SetAside.__annotations__)
@@ -45,3 +50,30 @@ def retry(*, account_id: int | None, every: bool, actor: str, reason: str, as_js
         print_json({"retried": [{"account_id": number, "policy": policy} for number, policy in retried]})
     else:
         show(f"{len(retried):,} to be tried again by the next sweep.")
+
+
+@command.command(epilog='Example: retention quarantine act 4711 --minutes 30 --actor mori --reason "too large"')
+@ACCOUNT
+@click.option(
+    "--minutes", type=click.IntRange(1, 24 * 60), default=60, show_default=True, help="Longest run of one statement."
+)
+@actor_and_reason
+@as_json
+def act(*, account_id: int, minutes: int, actor: str, reason: str, as_json: bool) -> None:
+    """Act now, and by this command itself, on account ID, which was set aside because it is too large.
+
+    Whatever it is due for is done as a sweep would: one transaction, logged, verified. Nobody else waits for it but who
+    needs this account. Broken off, by Ctrl-C too, nothing has happened. Refused while a gate is shut.
+    """
+    here = deployment()
+    runtime = create_client(here.settings, here.addresses).runtime
+    error_console().print(f"retention: at work on account {account_id}, for {minutes} minutes at most; others go on")
+    began = monotonic()
+    done = act_alone(runtime, account_id, actor=actor, reason=reason, patience=timedelta(minutes=minutes))
+    seconds = round(monotonic() - began, 3)
+    if as_json:
+        told = {"account_id": account_id, "policy": done.policy.value, "sweep_id": done.sweep_id}
+        print_json(told | {"receipt_id": done.receipt_id, "head": str(done.head), "seconds": seconds})
+    else:
+        show(f"{done.policy.value} done for account {account_id} in {seconds:,} s, as sweep {done.sweep_id}")
+        show(f"The log's head is {done.head}")

@@ -18,8 +18,8 @@ export const whenAgo = (at, now) =>
 /** Link to what is known about an account. */
 export const account = (id) => h("a", { href: `#account-${id}` }, String(id));
 
-/** A text in English whatever language the page is in: it is the server's, or a person's own. */
-export const asWritten = (text) => h("span", language === "en" ? {} : { lang: "en" }, text);
+/** A text in English whatever language the page is in: the server's, or a person's own, whose direction stays its own. */
+export const asWritten = (text) => h("bdi", language === "en" ? {} : { lang: "en" }, text);
 
 /** Show a code by its name where there is one, as it is where there is none. */
 export const named = (group, code) => (has(`${group}.${code}`) ? t(`${group}.${code}`) : code);

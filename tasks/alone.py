@@ -1,0 +1,131 @@
+"""Alone: an account that is too large for any sweep, done by whoever asks for it, with all the time it needs."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Connection, func, select
+
+from models import DecisionKind, Policy, PolicyName, SweepStatus
+from models.errors import NotThereError, Refused, Unverified
+from models.proof import Head
+from tasks import events
+from tasks.base import Runtime
+from tasks.batch import Known, act
+from tasks.finish import conclude
+from tasks.gates import judge_alone
+from tasks.reconcile import find_remains, references_to_accounts
+from tasks.rules.cutoff import Cutoff
+from tasks.rules.named import require_named
+from tasks.statements.claim import keep_pauses_out
+from tasks.statements.control import approve_one, insert_decision, plan_one
+from tasks.statements.quarantine import retry_account, select_set_aside
+from tasks.statements.sweeps import insert_sweep, select_sweeps, start_sweep
+from tasks.transaction import transaction
+
+__all__ = ["Done", "act_alone"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done to one account.
+
+    Attributes:
+        policy: what it was.
+        sweep_id: the sweep that it is recorded as.
+        receipt_id: its receipt.
+        head: of the chain, with that receipt as its last.
+    """
+
+    policy: PolicyName
+    sweep_id: int
+    receipt_id: int
+    head: Head
+
+
+def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, patience: timedelta) -> Done:
+    """Act on an account that was set aside, in one transaction of this process that may take very long.
+
+    It is a sweep of its own, which nobody sees before all is done: so no worker takes part, and what is broken off was
+    never there. The account is then out of quarantine; of what else it owns, nothing is locked.
+
+    Args:
+        runtime: what to work with.
+        account_id: which account.
+        actor: who asks.
+        reason: why.
+        patience: longest run of one statement.
+
+    Raises:
+        NotThereError: the account is not set aside.
+        Refused: a gate is shut, the account is not due or somebody has it, or actor or reason cannot be recorded.
+        Unverified: it was done, and other statements find something wrong with that; the policy is paused.
+        Unavailable: see `transaction`; `TooLongError`, where the patience was not enough.
+        StatementError: the database refuses still what would be done.
+    """
+    require_named(actor=actor, reason=reason)
+    policy = runtime.policies[_set_aside_for(runtime, account_id)]
+    if stops := judge_alone(runtime, policy):
+        raise Refused("; ".join(stop.detail for stop in stops))
+    with transaction(runtime.engine, statement=patience) as connection:
+        done = _act(connection, policy, runtime, account_id, actor, reason)
+    log.info(events.BATCH_COMMITTED, sweep=done.sweep_id, policy=policy.name, accounts=1, receipt=done.receipt_id)
+    _conclude(runtime, done.sweep_id)
+    return done
+
+
+def _set_aside_for(runtime: Runtime, account_id: int) -> PolicyName:
+    """Return for which policy the account is set aside; the purge goes before."""
+    with transaction(runtime.engine) as connection:
+        names = {row.policy for row in connection.execute(select_set_aside(account_id))}
+    for policy in runtime.policies:
+        if policy.name in names:
+            return policy.name
+    raise NotThereError(f"account {account_id} is not set aside; look with `retention quarantine list`")
+
+
+def _act(connection: Connection, policy: Policy, runtime: Runtime, account_id: int, actor: str, reason: str) -> Done:
+    connection.execute(retry_account(account_id, policy.name))
+    # The transaction's time, by which it is judged who is due.
+    now = connection.execute(select(func.now())).scalar_one()
+    cutoff = Cutoff.of(runtime.policies, policy.name, now)
+    # No fingerprint: it is about one account, and no example for the policy's own sweeps.
+    asked = insert_sweep(cutoff, as_of=now, tick=None, actor=actor, reason=reason, fingerprint=None)
+    sweep_id = connection.execute(asked).scalar_one()
+    connection.execute(plan_one(sweep_id, account_id))
+    connection.execute(start_sweep(sweep_id, due=1, allowed=None, seen=SweepStatus.QUEUED))
+    connection.execute(approve_one(sweep_id, account_id))
+    decided = insert_decision(
+        DecisionKind.RETRIED, policy=policy.name, sweep_id=sweep_id, actor=actor, reason=reason, account_id=account_id
+    )
+    connection.execute(decided)
+    references = references_to_accounts(connection)
+
+    def examine(connection: Connection, receipt_id: int) -> None:
+        if policy.name == PolicyName.PURGE and (findings := find_remains(connection, references, receipt_id)):
+            raise Unverified("it was undone: " + "; ".join(findings))
+        connection.execute(keep_pauses_out())
+
+    planned = Cutoff(policy.name, cutoff.at, cutoff.purge_at, plan_of=sweep_id)
+    known = Known()
+    batch = act(connection, policy, planned, sweep_id=sweep_id, limit=1, examine=examine, known=known)
+    if batch.receipt_id is None or batch.head is None:
+        raise Refused(
+            f"account {account_id} is not due for {policy.name} now, or somebody else has it at this moment; "
+            f"look with `retention explain {account_id}`"
+        )
+    return Done(policy.name, sweep_id, batch.receipt_id, batch.head)
+
+
+def _conclude(runtime: Runtime, sweep_id: int) -> None:
+    """Reconcile the sweep and end it, as any worker would that came first."""
+    while True:
+        with transaction(runtime.engine) as connection:
+            current = connection.execute(select_sweeps(ids=[sweep_id])).one()
+        if current.status == SweepStatus.FAILED:
+            raise Unverified(f"sweep {sweep_id} failed: {current.failure}")
+        if current.ended_at is not None:
+            return
+        conclude(runtime, current, [])
