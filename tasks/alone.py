@@ -14,7 +14,7 @@ from tasks.base import Runtime
 from tasks.batch import Known, act
 from tasks.finish import conclude
 from tasks.gates import judge_alone
-from tasks.reconcile import find_remains, references_to_accounts
+from tasks.reconcile import find_remains, looking_for_remains
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.named import require_named
 from tasks.statements.claim import keep_pauses_out
@@ -101,10 +101,10 @@ def _act(connection: Connection, policy: Policy, runtime: Runtime, account_id: i
         DecisionKind.RETRIED, policy=policy.name, sweep_id=sweep_id, actor=actor, reason=reason, account_id=account_id
     )
     connection.execute(decided)
-    references = references_to_accounts(connection)
+    looking = looking_for_remains(connection)
 
     def examine(connection: Connection, receipt_id: int) -> None:
-        if policy.name == PolicyName.PURGE and (findings := find_remains(connection, references, receipt_id)):
+        if policy.name == PolicyName.PURGE and (findings := find_remains(connection, looking, receipt_id)):
             raise Unverified("it was undone: " + "; ".join(findings))
         connection.execute(keep_pauses_out())
 
