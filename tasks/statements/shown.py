@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Text, case, func
+from sqlalchemy import ColumnElement, Text, case, func
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 __all__ = ["shown", "shown_columns"]
 
@@ -11,12 +12,12 @@ __all__ = ["shown", "shown_columns"]
 LONGEST_SIGNS = 1000
 
 
-def shown(text: Column[Any]) -> ColumnElement[Any]:
+def shown(text: KeyedColumnElement[Any]) -> ColumnElement[Any]:
     """Return a text, or its beginning with an ellipsis where it is longer than anybody reads."""
     cut = func.left(text, LONGEST_SIGNS).concat("…")
     return case((func.length(text) > LONGEST_SIGNS, cut), else_=text)
 
 
-def shown_columns(columns: Iterable[Column[Any]]) -> list[ColumnElement[Any]]:
+def shown_columns(columns: Iterable[KeyedColumnElement[Any]]) -> list[ColumnElement[Any]]:
     """Return columns under their names, with texts as they are shown."""
     return [shown(each).label(each.key) if isinstance(each.type, Text) else each for each in columns]
