@@ -12,7 +12,7 @@ __all__ = ["shown", "shown_columns"]
 LONGEST_SIGNS = 1000
 
 
-def shown(text: ColumnElement[Any]) -> ColumnElement[Any]:
+def shown(text: KeyedColumnElement[Any]) -> ColumnElement[Any]:
     """Return a text, or its beginning with an ellipsis where it is longer than anybody reads."""
     cut = func.left(text, LONGEST_SIGNS).concat("…")
     return case((func.length(text) > LONGEST_SIGNS, cut), else_=text)
