@@ -94,7 +94,8 @@ def lock_sweep(sweep_id: int) -> Select[Any]:
 
 def hold_running(policy: PolicyName, stop: Stop) -> ReturningUpdate[int]:
     """Hold every sweep of a policy that could act; from the commit on, none of their batches commits."""
-    return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING))
+    # That none of them has ended follows from the status; said so, the index of those that have not finds them.
+    return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING), Sweep.ended_at.is_(None))
 
 
 def hold_sweep(seen: Row[Any], stops: list[Stop]) -> ReturningUpdate[int]:
