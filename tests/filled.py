@@ -69,7 +69,11 @@ ANALYZE
 """
 LARGE = {"accounts", "job_seekings", "messages", "transitions", f"actions_{NOW.year}", f"receipts_{NOW.year}"}
 LARGE |= {"sweeps", "decisions", "forecasts", "days_of_actions", "doomed_files", "holds", "planned_accounts"}
-# Who may look at more, at which table where it is one, and why.
+# Who counts or lists all that are due to be moved: where that costs less, and as long as they fit into the memory of a
+# statement, whose registration is invalid is read off the index once, instead of asked for each.
+HASHED = "reads once whose registration is invalid, where many are due"
+COUNTING = ("control.freeze", "gates._policy_change", "gates.judge", "plan.plan", "standing.lateness")
+# Who may look at more, at which table and how where it is one table and one way, and why.
 BY_THEIR_NATURE = {
     "a test": "prepares what is asked for",
     "tasks.figures.read_figures sweeps": "counts the sweeps that have ended: a few a day",
@@ -83,6 +87,7 @@ BY_THEIR_NATURE = {
     "tasks.gates._allowances sweeps": "looks for the last one that was done, among a few a day",
     "tasks.measure._ceiling accounts": "counts as the gate does, for whoever is to be warned",
     "tasks.measure.forecast": "once a day counts who falls due on each of 90 days",
+    **dict.fromkeys((f"tasks.{by} job_seekings: Index Only Scan" for by in COUNTING), HASHED),
 }
 
 
@@ -122,6 +127,6 @@ def read_without_need(
     for scan in plans.scans:
         asked = f"{scan.asked_by} {re.sub(r'_[0-9]+$', '', scan.table)}"
         is_much = scan.table in large and (scan.how == "Seq Scan" or scan.rows > rows)
-        if is_much and not {scan.asked_by, asked} & lawful:
+        if is_much and not {scan.asked_by, asked, f"{asked}: {scan.how}"} & lawful:
             found.add(f"{asked}: {scan.how}, {scan.rows:,.0f} rows")
     return found

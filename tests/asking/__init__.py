@@ -15,4 +15,4 @@ SCENARIOS = (
     *owners.SCENARIOS,
 )
 # By scenario: who may look at more in it than elsewhere, and why.
-MAY = proof.MAY | sweeps.MAY
+MAY = proof.MAY

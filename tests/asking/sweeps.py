@@ -19,7 +19,7 @@ from tasks.reconcile import reconcile
 from tasks.resolve import resolve_batch
 from worker.settings import Settings
 
-__all__ = ["MAY", "SCENARIOS"]
+__all__ = ["SCENARIOS"]
 
 SAYS = {"actor": "sato", "reason": "r"}
 REFUSE = """
@@ -148,15 +148,3 @@ SCENARIOS = (
     a_sweep_is_stopped_between_batches,
     a_sweep_is_given_up,
 )
-# Who may look at more, and why.
-HASHED = "where more are due, reads once whose registration is invalid, if those fit into the memory of a statement"
-MAY = {
-    a_sweep_waits_for_a_person_and_is_rejected: dict.fromkeys(
-        (
-            "tasks.control.freeze job_seekings",
-            "tasks.gates._policy_change job_seekings",
-            "tasks.gates.judge job_seekings",
-        ),
-        HASHED,
-    )
-}
