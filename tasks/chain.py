@@ -37,11 +37,13 @@ def entries(connection: Connection, first: int, last: int) -> Generator[Entry]:
     Of a receipt that more actions name than it says, one too many is read.
     """
     portion: list[ReceiptRecord] = []
+    actions = 0
     for receipt in receipts(connection, first, last):
         portion.append(receipt)
-        if sum(map(_said, portion)) >= PORTION_ACTIONS:
+        actions += _said(receipt)
+        if actions >= PORTION_ACTIONS:
             yield from _with_actions(connection, portion)
-            portion = []
+            portion, actions = [], 0
     yield from _with_actions(connection, portion)
 
 

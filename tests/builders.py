@@ -22,7 +22,7 @@ def an_account(
     invalidated_at: datetime | None = None,
 ) -> int:
     """Insert an account, with its job seeking unless `status` is None; returns its number."""
-    credentials = None if state == "counter_only" else f"seeker{next(numbers)}@example.jp"
+    credentials = None if state == "counter_only" else f"seeker{next(numbers)}@example.co.jp"
     account_id = connection.execute(
         text(
             "INSERT INTO accounts (registration, state, email, password_hash, withdrawn_at, counter_only_at)"

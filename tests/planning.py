@@ -4,10 +4,11 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, event, text
 
 __all__ = ["Plans", "Scan", "explaining", "large_tables"]
@@ -50,19 +51,26 @@ class Plans:
 
 @contextmanager
 def explaining(engine: Engine) -> Iterator[Plans]:
-    """Explain whatever an engine is asked meanwhile: executed once for its plan and undone, then once in earnest."""
+    """Explain whatever an engine is asked meanwhile: executed once for its plan and undone, then once in earnest.
+
+    Of one statement with many parameters the first are explained; one that the database refuses has no plan.
+    """
     plans = Plans()
 
-    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
+        _, is_many = more
         if not statement.lstrip().upper().startswith(EXPLAINED) or "set_config" in statement:
             return
         with connection.connection.cursor() as cursor:
             cursor.execute("SAVEPOINT explained")
-            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement}", parameters)
-            (found,) = cursor.fetchone()
+            with suppress(psycopg.Error):  # it is refused in earnest next, and whoever asked is told
+                cursor.execute(
+                    f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement}", parameters[0] if is_many else parameters
+                )
+                (found,) = cursor.fetchone()
+                document = json.loads(found) if isinstance(found, str) else found
+                plans.scans.extend(_scans(document[0]["Plan"], _asking()))
             cursor.execute("ROLLBACK TO explained")
-        document = json.loads(found) if isinstance(found, str) else found
-        plans.scans.extend(_scans(document[0]["Plan"], _asking()))
 
     event.listen(engine, "before_cursor_execute", explain)
     try:

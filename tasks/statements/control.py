@@ -1,6 +1,6 @@
 """Control: pauses, holding and freeing sweeps, frozen plans, decisions, what was expected."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -96,7 +96,8 @@ def lock_sweep(sweep_id: int) -> Select[Any]:
 
 def hold_running(policy: PolicyName, stop: Stop) -> ReturningUpdate[int]:
     """Hold every sweep of a policy that could act; from the commit on, none of their batches commits."""
-    return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING))
+    # That none of them has ended follows from the status; said so, the index of those that have not finds them.
+    return _held([stop], Sweep.policy == policy.value, Sweep.status.in_(GOING), Sweep.ended_at.is_(None))
 
 
 def hold_sweep(seen: Row[Any], stops: list[Stop]) -> ReturningUpdate[int]:
@@ -224,13 +225,19 @@ def select_expected(policy: PolicyName, *, zone: str, as_of: datetime, before: i
 
 
 def select_forecast_made(policy: PolicyName, made_on: date) -> Select[date]:
-    """Ask whether a day's forecasts were made: one row or none."""
-    return select(Forecast.day).where(Forecast.policy == policy.value, Forecast.made_on == made_on).limit(1)
+    """Ask whether a day's forecasts were made: one row or none. The key finds the first of them, of the day after."""
+    first = (Forecast.day == made_on + timedelta(days=1), Forecast.made_on == made_on)
+    return select(Forecast.day).where(Forecast.policy == policy.value, *first)
 
 
 def select_foreseen(policy: PolicyName, *, after: date, last: date) -> Select[date, int]:
-    """Select the forecast made last of the days after `after` up to `last`, inclusive: rows (day, accounts), by day."""
-    made = select(func.max(Forecast.made_on)).where(Forecast.policy == policy.value).scalar_subquery()
+    """Select the forecast made last of the days after `after` up to `last`, inclusive: rows (day, accounts), by day.
+
+    Forecasts begin with the day after they are made. So the last of those that reach beyond `after` tells of the first
+    of these days, by which the key finds it, however many were made in all the years.
+    """
+    first = (Forecast.policy == policy.value, Forecast.day == after + timedelta(days=1))
+    made = select(func.max(Forecast.made_on)).where(*first).scalar_subquery()
     days = (Forecast.policy == policy.value, Forecast.made_on == made, Forecast.day > after, Forecast.day <= last)
     return select(Forecast.day, Forecast.accounts).where(*days).order_by(Forecast.day)
 

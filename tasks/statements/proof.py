@@ -20,7 +20,6 @@ __all__ = [
     "select_followers",
     "select_heads",
     "select_place",
-    "select_present",
     "select_receipts",
     "select_replay",
     "select_stray",
@@ -76,17 +75,6 @@ def select_heads() -> Select[int, int, bytes, bytes, bool]:
 def select_ends() -> Select[int | None, int | None]:
     """Select the lowest and the highest number of a receipt: one row, of NULLs where there is no receipt."""
     return select(func.min(Receipt.number), func.max(Receipt.number))
-
-
-def select_present(first: int, digests: Sequence[bytes]) -> Select[int]:
-    """Select the highest receipt, numbered `first` or later, whose digest is among `digests`: its number, or no row."""
-    wanted = func.any(literal(list(digests), ARRAY(Receipt.digest.type)))
-    return (
-        select(Receipt.number)
-        .where(Receipt.digest == wanted, Receipt.number >= first)
-        .order_by(Receipt.number.desc())
-        .limit(1)
-    )
 
 
 def select_replay(digest: bytes) -> Select[int]:

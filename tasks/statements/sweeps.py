@@ -39,6 +39,7 @@ __all__ = [
     "hear_sweep",
     "insert_sweep",
     "mark_canary",
+    "mark_reconciled",
     "read_clock",
     "requeue_sweep",
     "reset_attempts",

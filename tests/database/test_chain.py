@@ -4,13 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import a_sweep, an_account
+from calling import counting_calls
+from logs import a_long_log
 from sqlalchemy import select, text
+from sweeping import damaging
 
 from models import Action, ChainHead, PolicyName, Receipt
 from models.errors import SweepStoppedError
 from models.proof import GENESIS, action_digest, chained, merkle_root, receipt_body
 from tasks.batch import run_batch
+from tasks.chain import entries, snapshot
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.records import ReceiptRecord
 from worker.database import connect, migrate
 
 NOW = datetime.now(UTC)
@@ -85,6 +90,17 @@ def test_no_batch_commits_when_its_sweep_is_not_running(engine, policies, status
     assert chain(engine) == []
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT state FROM accounts")) == "withdrawn"
+
+
+def test_reading_twice_as_many_small_receipts_is_twice_the_work(engine):
+    with damaging(engine) as connection:
+        a_long_log(connection, [1] * 200, actions=1, account_id=1)
+    judged = {}
+    for last in (100, 200):
+        with snapshot(engine) as connection, counting_calls([ReceiptRecord.is_well_formed]) as calls:
+            assert len(list(entries(connection, 1, last))) == last
+        judged[last] = calls.total()
+    assert 0 < judged[200] <= 2 * judged[100]
 
 
 LOGGED_BEFORE = """

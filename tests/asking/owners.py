@@ -1,0 +1,30 @@
+"""What doctor asks of the whole, and how whoever owns the database gives rights to roles."""
+
+from filled import Filled
+
+from tasks import roles
+from tasks.transaction import transaction
+from worker.cli.doctor import _examine
+
+__all__ = ["SCENARIOS"]
+
+
+def everything_is_examined(filled: Filled) -> None:
+    """As `retention doctor` does; with a URL for documents' files."""
+    here = filled.here
+    found = {each.check: each.code for each in _examine(here)}
+    assert {each for each, code in found.items() if code} <= {"files", "encryption"}, found
+
+
+def roles_are_made(filled: Filled) -> None:
+    """Make members of both groups, give them their rights, hand over the tables; and take all of it back."""
+    with transaction(filled.here.engine) as connection:
+        groups = roles.groups_of(connection)
+        for group in (groups.workers, groups.readers):
+            roles.add_member(connection, roles.Login(f"{group}_member", "a verifier"), group)
+        assert len(roles.give_rights(connection)) == 2
+        roles.hand_over(connection, roles.Login(f"{groups.workers}_owner", "a verifier"))
+        connection.rollback()
+
+
+SCENARIOS = (everything_is_examined, roles_are_made)
