@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from models.errors import RetentionError
-from worker.exits import exit_code
+from worker.exits import exit_code, told
 from worker.logs import configure_logs
 
 __all__ = ["cli", "main"]
@@ -114,7 +114,7 @@ def main() -> None:
         print("retention: interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except RetentionError as error:
-        print(f"retention: {error}", file=sys.stderr)  # noqa: T201
+        print(f"retention: {told(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(exit_code(error))
     except BrokenPipeError:
         # Whoever read us has left; the interpreter would complain once more while flushing.
@@ -133,7 +133,7 @@ def _end(number: int, _: object) -> NoReturn:
 def _report_usage(error: click.ClickException) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"; see `{context.command_path} --help`" if context else ""
-    print(f"retention: {error.format_message().rstrip('.')}{hint}", file=sys.stderr)  # noqa: T201
+    print(f"retention: {told(error.format_message().rstrip('.'))}{hint}", file=sys.stderr)  # noqa: T201
 
 
 def _report_bug(error: Exception) -> None:
