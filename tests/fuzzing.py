@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 __all__ = ["TIMES", "altered", "as_json", "damaged", "examples", "meaning", "places", "signs", "texts", "values"]
@@ -15,10 +15,14 @@ __all__ = ["TIMES", "altered", "as_json", "damaged", "examples", "meaning", "pla
 TIMES = int(os.environ.get("TEST_FUZZ_TIMES", "1"))
 
 
-def examples(number: int) -> settings:
-    """Return how a fuzz test is run: by so many examples in the gate."""
+def examples(number: int, *, shrinking: bool = True) -> settings:
+    """Return how a fuzz test is run: by so many examples in the gate.
+
+    What is found is not made small where each example takes a process.
+    """
     return settings(
         max_examples=number * TIMES,
+        phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if shrinking else [])],
         deadline=None,
         database=None,
         print_blob=True,
