@@ -1,6 +1,9 @@
 """Whatever is made of a certificate or an export: that is found, in one line, or it says the same as before."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from at_prompt import typing
@@ -101,3 +104,14 @@ def test_a_line_without_an_end_does_not_fill_the_memory(typed, tmp_path, monkeyp
     (tmp_path / f"000001-000000000001-000000000002-{'ab' * 32}.jsonl").symlink_to("/dev/zero")
     monkeypatch.setattr(directory, "LONGEST_LINE_BYTES", 1_000_000)
     assert typed("log", "check", str(tmp_path)).code == 6
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "shift_jis", "utf-8:strict"])
+def test_a_sign_that_a_terminal_cannot_show_is_no_bug(tmp_path, encoding):
+    file = tmp_path / "証明😀\udcff"
+    file.write_bytes(TEXT)
+    command = [sys.executable, "-m", "worker", "log", "check", str(file), "--head", HEADS[-1]]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    told = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert b"is true" in told.stdout
