@@ -3,6 +3,9 @@ PYTHON ?= python3
 ACCOUNTS ?= 20000
 PROCESSES ?= 4
 SBOM ?= var/sbom.json
+TIMES ?= 20
+SEED := $(or $(SEED),$(shell date +%s))
+FUZZ ?= $(wildcard tests/*/test_any_*.py) tests/rules/test_intake.py tests/system/test_hostile_messages.py
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -54,6 +57,10 @@ secrets: ## random passwords and a first token under secrets/, for docker compos
 chaos: install ## every fault at every point of a batch, judged by independent SQL; an hour; CHAOS="--seed 1 --rounds 5"
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
+fuzz: install ## bad input everywhere, TIMES as much as the tests' own; some minutes for each of TIMES; SEED=… TIMES=… repeats a run
+	@echo 'make fuzz SEED=$(SEED) TIMES=$(TIMES)'
+	TEST_FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest $(FUZZ) --hypothesis-seed=$(SEED) --timeout 0 --numprocesses $(PROCESSES)
+
 soak: ACCOUNTS = 1000000
 soak: install ## both sweeps over ACCOUNTS accounts, people and worker at once, restarts, an account of a million rows; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
@@ -79,4 +86,4 @@ sbom: install ## what the image holds, from the lock, as CycloneDX: var/sbom.jso
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos soak upgrade audit sbom clean
+.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos fuzz soak upgrade audit sbom clean

@@ -18,9 +18,11 @@ from models.errors import InvalidConfiguration, RetentionError, Unavailable
 __all__ = ["Directory", "Part", "shown"]
 
 PART = ".part"
+# A receipt has 10,000 actions at most, of some 400 bytes each. What has no end must not fill the memory.
+LONGEST_LINE_BYTES = 64 * 1024 * 1024
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "tos", "obs", "b2"}
 # Kinds of errors after which the same again is in vain; any other may be over in a minute.
-WRONG = ("Permission", "Credential", "Auth", "Forbidden", "NotADirectory", "NotImplemented", "ParamValidation")
+WRONG = ("Permission", "Credential", "Auth", "Forbidden", "ADirectory", "NotImplemented", "ParamValidation")
 
 
 class Directory:
@@ -59,9 +61,10 @@ class Directory:
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """Read a file line by line, each with its line break."""
+        """Read a file line by line, each with its line break; of one that is longer than any of ours, a part."""
         with self.named_errors(), self.files.open(f"{self.root}/{name}", "rb") as file:
-            yield from file
+            while line := file.readline(LONGEST_LINE_BYTES):
+                yield line
 
     def begin(self) -> "Part":
         """Begin a new file."""

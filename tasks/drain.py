@@ -30,6 +30,7 @@ from tasks.reconcile import find_remains, looking_for_remains, verify_batch
 from tasks.resolve import resolve_batch
 from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.lane import require_lane
 from tasks.statements.control import delete_plan
 from tasks.statements.sweeps import count_attempt, mark_canary, requeue_sweep, reset_attempts
 from tasks.transaction import transaction
@@ -53,9 +54,10 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
 
     `unknown` is the receipt of a batch of this lane whose commit was not answered; that is cleared up first.
     """
+    require_lane(lane)
+    current, cutoff = open_sweep(self.runtime, sweep_id)
     if unknown is not None:
         resolve_batch(self.runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
-    current, cutoff = open_sweep(self.runtime, sweep_id)
     if current.status != SweepStatus.RUNNING or is_resting(self.runtime, current):
         return
     if stopped_since(self.runtime, cutoff):

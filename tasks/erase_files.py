@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
+from tasks.rules.lane import require_lane
 from tasks.rules.patience import distance
 from tasks.rules.storage_key import IN_USE, KeyFault, fault_of, path_under, spellings
 from tasks.statements.claim import take_lane
@@ -38,6 +39,7 @@ def erase_files(self: RetentionTask, lane: int = 0) -> None:
     Where no URL is set, or a run erased nothing, the next minute's message goes on: a store that is away is not
     asked without end.
     """
+    require_lane(lane)
     url = self.runtime.documents_url
     if url is None:
         return

@@ -31,6 +31,7 @@ MIGHTY = {
     "rolbypassrls": "above row security",
 }
 LONGEST_NAME_BYTES = 63
+RESERVED_PREFIX, RESERVED = "pg_", ("none", "public")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ def give_rights(connection: Connection) -> list[str]:
 def _make(connection: Connection, login: Login, purpose: str) -> list[str]:
     if len(login.name.encode()) > LONGEST_NAME_BYTES:
         raise InvalidConfiguration(f"{login.name} is too long for the name of a role")
+    if login.name.startswith(RESERVED_PREFIX) or login.name in RESERVED:
+        raise InvalidConfiguration(f"{login.name} is a name that PostgreSQL keeps for itself; choose another")
     role = connection.execute(select_role(login.name)).mappings().first()
     if role is None:
         if login.verifier is None:

@@ -7,18 +7,13 @@ from copy import deepcopy
 from typing import Any
 
 from celery import Celery
+from fuzzing import places, values
 from hypothesis import strategies as st
 
 __all__ = ["HOSTILE", "changed", "message_of_ours"]
 
 ANOTHER_TASK = {"task": "retention.recover", "args": [], "kwargs": {}, "options": {}}
 FAR = "2031-01-01T00:00:00+00:00"
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["json", "base64", FAR, ""]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=8,
-)
 
 
 def message_of_ours(task: str = "retention.sweep", args: tuple[Any, ...] = (1,), **kwargs: Any) -> dict[str, Any]:
@@ -103,18 +98,13 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 }
 
 
-def _places(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
-    return [path, *(place for name, value in inner for place in _places(value, (*path, name)))]
-
-
 @st.composite
 def changed(draw: st.DrawFn, message: dict[str, Any]) -> Any:
     """Draw a message in which anything may be something else, its arguments too."""
     opened = deepcopy(message)
     opened["body"] = json.loads(b64decode(opened["body"]))
     for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.sampled_from(_places(opened)))
+        place = draw(st.sampled_from(places(opened)))
         value = draw(values)
         if not place:
             return value

@@ -70,23 +70,31 @@ class Forked:
 
 
 def launch(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str], streams: Streams
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    streams: Streams,
+    within: Path | None = None,
 ) -> Forked | subprocess.Popen[bytes]:
-    """Start `python -m module`, in a session of its own."""
+    """Start `python -m module`, in a session of its own, and in a directory: this process's unless it is named."""
     if any(environment.get(name) != os.environ.get(name) for name in READ_AT_START):
         with streams.given.open("rb") as given, streams.out.open("ab") as out, streams.err.open("ab") as err:
             command = [sys.executable, "-m", module, *arguments]
             return subprocess.Popen(
-                command, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True
+                command, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True, cwd=within
             )
-    process = FORKING.Process(target=_run, args=(module, tuple(arguments), dict(environment), streams))
+    process = FORKING.Process(target=_run, args=(module, tuple(arguments), dict(environment), streams, within))
     process.start()
     return Forked(process)
 
 
-def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], streams: Streams) -> None:
+def _run(
+    module: str, arguments: tuple[str, ...], environment: dict[str, str], streams: Streams, within: Path | None
+) -> None:
     """Become what a new interpreter would be."""
     os.setsid()
+    if within is not None:
+        os.chdir(within)
     appending = os.O_WRONLY | os.O_APPEND
     for number, (path, how) in enumerate(zip(streams, (os.O_RDONLY, appending, appending), strict=True)):
         opened = os.open(path, how)

@@ -50,18 +50,19 @@ class Stack:
         check: bool = False,
         given: str | None = None,
         patience: float = PATIENCE_SECONDS,
+        within: Path | None = None,
         **changes: str | None,
     ) -> Result:
         """Run `retention`; with `check` it must succeed. `changes` alter its environment, None unsets.
 
-        `given` is what standard input holds; without it there is none.
+        `given` is what standard input holds; without it there is none. `within` is the directory it is started in.
         """
         environment = {k: v for k, v in (self.environment | changes).items() if v is not None}
         with TemporaryDirectory(dir=self.directory) as directory:
             streams = Streams(*(Path(directory, name) for name in ("given", "out", "err")))
             for path, content in zip(streams, (given or "", "", ""), strict=True):
                 path.write_text(content)
-            process = launch("worker", arguments, environment, streams)
+            process = launch("worker", arguments, environment, streams, within)
             try:
                 code = process.wait(patience)
             finally:

@@ -238,6 +238,8 @@ def _is_sane(value: Any) -> bool:
     match value:
         case str():
             return len(value) <= MOST_WORDS and value.isprintable()
+        case bool():  # which Python takes for a number, and PostgreSQL does not
+            return False
         case int():
             return -MOST_NUMBER <= value < MOST_NUMBER
         case _:

@@ -39,14 +39,17 @@ def read_private(path: Path, name: str, *, longest_bytes: int = LONGEST_BYTES) -
     Its group may read it: that is how Kubernetes hands secrets over.
 
     Raises:
-        InvalidConfiguration: it is not there, not to be read, too long, read by everybody, or written by others.
+        InvalidConfiguration: it is not there, no file, not to be read, too long, read by all, or written by others.
     """
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        with open(path, "rb", opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidConfiguration(f"{name}: {path} is no file; a pipe or a device may keep one waiting")
             content = file.read(longest_bytes + 1)
     except OSError as error:
         raise InvalidConfiguration(f"{name}: {path} cannot be read: {error.strerror}") from None
+    mode = stat.S_IMODE(status.st_mode)
     wrong = [what for bits, what in TOO_OPEN.items() if mode & bits]
     if wrong:
         raise InvalidConfiguration(
@@ -56,3 +59,8 @@ def read_private(path: Path, name: str, *, longest_bytes: int = LONGEST_BYTES) -
     if len(content) > longest_bytes:
         raise InvalidConfiguration(f"{name}: {path} holds more than {longest_bytes:,} bytes, and so no secret of ours")
     return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for anybody, as one would for whoever writes to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models import CounterOnly, Policies, Purge, QuietHours
 from models.errors import InvalidConfiguration
 from tasks.rules.gate import Limits
+from tasks.rules.lane import MOST_LANES
 from tasks.rules.ticks import is_cron
 from worker.documents_url import documents_url
 from worker.export_url import export_url
@@ -150,7 +151,7 @@ class Settings(BaseSettings):
     )
     purge_quiet_hours: Hours | None = Field(None, description="the same for deleting")
     batch_accounts: int = Field(3000, ge=1, le=10_000, description="most accounts in one transaction")
-    drains: int = Field(2, ge=1, le=64, description="tasks of one sweep at work at the same time")
+    drains: int = Field(2, ge=1, le=MOST_LANES, description="tasks of one sweep at work at the same time")
     rest_multiple: float = Field(
         25.0,
         ge=0,

@@ -66,7 +66,9 @@ def listed(names: Iterable[str]) -> list[Segment]:
 def _segments(names: Iterable[str]) -> Iterator[Segment]:
     for name in names:
         if found := NAME.fullmatch(name):
-            yield Segment(int(found[1]), int(found[2]), int(found[3]), bytes.fromhex(found[4]))
+            segment = Segment(int(found[1]), int(found[2]), int(found[3]), bytes.fromhex(found[4]))
+            if segment.name == name:  # and not spelled with more zeros
+                yield segment
 
 
 def header_line(number: int, follows: Head) -> bytes:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from copy import deepcopy
 
 import pytest
+from fuzzing import examples
 from hostile import HOSTILE, changed, message_of_ours
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,7 @@ def test_a_message_that_cannot_be_ours_is_refused_by_the_name_of_its_part(how):
     assert str(refused.value).split(":")[0] == part
 
 
+@examples(100)
 @given(st.data())
 def test_nothing_but_a_refusal_comes_of_any_other(data):
     message = data.draw(changed(message_of_ours()))
@@ -67,6 +69,7 @@ def test_nothing_but_a_refusal_comes_of_any_other(data):
         assert ours(json.loads(json.dumps(message)))["headers"]["task"].startswith("retention.")
 
 
+@examples(100)
 @given(st.text(min_size=4))
 def test_a_refusal_quotes_nothing(words):
     for place in ("headers", "properties"):

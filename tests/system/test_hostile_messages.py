@@ -4,8 +4,9 @@ import json
 import random
 
 import pytest
+from fuzzing import examples
 from hostile import HOSTILE, changed, message_of_ours
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from processes import until
 
@@ -59,7 +60,7 @@ def test_a_worker_outlives_messages_in_which_anything_may_be_something_else(stac
     worker = stack.worker(concurrency=1)
     pushed = 0
 
-    @settings(max_examples=300, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
+    @settings(examples(300), phases=[Phase.generate])
     @given(st.data())
     def push(data):
         nonlocal pushed

@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
@@ -103,6 +104,9 @@ def main() -> None:
     """Run the command line and exit with its code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)  # in good order, so that what was opened is closed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what was done is not to look like a bug where a sign cannot be shown
+            stream.reconfigure(errors="backslashreplace")
     try:
         result: Any = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from models.errors import InvalidConfiguration, Refused, Unverified
+from tasks.check_export import check_export
 from tasks.exported import exported_receipts
 from tasks.replay import Comparison, compare
 from tasks.replay import replay as replay_log
@@ -47,6 +48,7 @@ def replay(*, url: str | None, yes: bool, actor: str | None, reason: str | None,
         return
     if actor is None or reason is None:
         raise click.UsageError("--yes needs --actor and --reason: a replay records who and why")
+    check_export(place)  # as a whole, before anything is done by a part of it
     done = replay_log(here.engine, here.policies, exported_receipts(place), actor=actor, reason=reason)
     _show(done, as_json=as_json)
     if done.held.many or done.differing.many:

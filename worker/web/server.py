@@ -80,9 +80,10 @@ def listen(site: Site) -> socket:
     try:
         family, *_, address = getaddrinfo(site.host, site.port, type=SOCK_STREAM, flags=AI_PASSIVE)[0]
         listening = create_server((str(address[0]), site.port), family=family)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
         raise InvalidConfiguration(
-            f"cannot listen on {site.host}, port {site.port}: {error.strerror}; set RETENTION_WEB_HOST or "
+            f"cannot listen on {site.host}, port {site.port}: {why}; set RETENTION_WEB_HOST or "
             "RETENTION_WEB_PORT to others, 0 for any free port"
         ) from None
     # Connections inherit it. asyncio sets it only where a socket's protocol number is given, which is 0 here, and an

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from models.errors import InvalidConfiguration
 from tasks.rules.named import LONGEST
+from tasks.rules.records import without_doubles
 from worker.secret_files import read_private
 
 __all__ = ["Entry", "Role", "Tokens", "digest_of", "new_token"]
@@ -24,6 +25,7 @@ RANDOM_BYTES = 32
 PREFIX = "retention_"
 FILE = "RETENTION_WEB_TOKENS_FILE"
 LONGEST_FILE_BYTES = 1024 * 1024  # of thousands of tokens
+LINE_ENDS = "\u2028\u2029"  # that are no control characters
 OURS = ("beat", "local", "worker")  # what the worker's own acts are recorded under
 
 
@@ -41,8 +43,8 @@ class Role(IntEnum):
 
 
 def _name(text: str) -> str:
-    if not text.strip() or text.strip() != text or any(category(sign).startswith("C") for sign in text):
-        raise ValueError("a name without spaces around it or control characters")
+    if not text.strip() or text.strip() != text or any(category(sign)[0] == "C" or sign in LINE_ENDS for sign in text):
+        raise ValueError("a name in one line, without spaces around it or control characters")
     if text.casefold() in OURS:
         raise ValueError(f"another name than {', '.join(OURS)}, which stand for the worker itself")
     return text
@@ -68,9 +70,9 @@ class Entry(BaseModel):
     @field_validator("role", mode="before")
     @classmethod
     def _role(cls, given: object) -> object:
-        names = {role.label: role for role in Role}
-        if given in names.values():
+        if isinstance(given, Role):
             return given
+        names = {role.label: role for role in Role}
         if not isinstance(given, str) or given not in names:
             raise ValueError(f"one of {', '.join(names)}")
         return names[given]
@@ -155,14 +157,18 @@ def digest_of(token: str) -> str:
 
 
 def _read(where: str, text: str) -> tuple[Entry, ...]:
-    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
     return tuple(_entry(f"{where}, line {number}", line) for number, line in lines if line and line[0] != "#")
 
 
 def _entry(where: str, line: str) -> Entry:
     try:
-        return Entry.model_validate_json(line)
+        entry = Entry.model_validate_json(line)
+        json.loads(line, object_pairs_hook=without_doubles)
     except ValidationError as error:
         said: Iterable[str] = (f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors())
         way = 'a line holds {"name": …, "role": …, "sha256": …}, as `retention token new` prints it'
         raise InvalidConfiguration(f"{where}: {'; '.join(said)}; {way}") from None
+    except ValueError as error:
+        raise InvalidConfiguration(f"{where}: {error}") from None
+    return entry
