@@ -46,6 +46,7 @@ def builders():
     return found
 
 
+@pytest.mark.timeout(1200)
 def test_every_statement_is_explained_and_reads_no_large_table_as_a_whole_nor_more_rows_than_it_needs(
     filled, engine, subtests
 ):
