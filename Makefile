@@ -54,8 +54,11 @@ secrets: ## random passwords and a first token under secrets/, for docker compos
 chaos: install ## every fault at every point of a batch, judged by independent SQL; an hour; CHAOS="--seed 1 --rounds 5"
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
-soak: ACCOUNTS = 1000000
-soak: install ## both sweeps over ACCOUNTS accounts, then people and worker at once, then restarts; judged by independent SQL
+soak: install ## an hour under load with a fault now and then: nothing may grow or be late; SOAK="--minutes 60 --rate 3 --seed 1 --report var/soak.md"
+	PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
+
+large: ACCOUNTS = 1000000
+large: install ## both sweeps over ACCOUNTS accounts, then people and worker at once, then restarts; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
 	TEST_ROLLING=200000 $(BIN)/python -m pytest tests/system/test_rolling_restart.py -s --timeout 0
@@ -78,4 +81,4 @@ sbom: install ## what the image holds, from the lock, as CycloneDX: var/sbom.jso
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos soak upgrade audit sbom clean
+.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos soak large upgrade audit sbom clean

@@ -95,12 +95,12 @@ class Deployment:
             return connection.scalar(text(query))
 
     @contextmanager
-    def people(self, seed: int) -> Iterator[None]:
-        """Let people act on the accounts, one after another, while the block runs."""
+    def people(self, seed: int, *, every: float = 0.01) -> Iterator[None]:
+        """Let people act on the accounts, one after another, each so many seconds, while the block runs."""
         over, person = Event(), Person(self.database_url, seed)
 
         def live() -> None:
-            while not over.wait(0.01):
+            while not over.wait(every):
                 try:
                     person.do_something()
                 except Exception:  # noqa: BLE001 - a look at an account is no act; the database may be away
