@@ -49,7 +49,9 @@ def main() -> None:
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="repeats faults and people")
+    parser.add_argument(
+        "--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="repeats faults and people"
+    )
     parser.add_argument("--minutes", type=float, default=60, help="how long the load lasts; 60")
     parser.add_argument("--rate", type=float, default=3, help="accounts brought a second, four of five due; 3")
     parser.add_argument("--every", type=float, default=3, help="one fault in so many minutes, 0: none; 3")

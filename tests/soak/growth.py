@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-__all__ = ["BOUNDS", "Bound", "Points", "growth", "quarters", "slope"]
+__all__ = ["BOUNDS", "Bound", "Points", "growth", "quarters", "slope", "steady"]
 
 # A moment in minutes, and a figure.
 Points = Sequence[tuple[float, float]]
@@ -37,10 +37,16 @@ BOUNDS: Mapping[str, Bound] = {
 
 
 def slope(points: Points) -> float:
-    """Return by how much a series grows in a minute (Theil and Sen); a step, or a stray value, hardly moves it."""
+    """Return by how much a series grows in a minute (Theil and Sen); what strays now and then hardly moves it."""
     thinned = points[:: max(1, len(points) // MOST_POINTS)]
     slopes = [(b - a) / (at_b - at_a) for (at_a, a), (at_b, b) in combinations(thinned, 2) if at_b > at_a]
     return median(slopes) if slopes else 0.0
+
+
+def steady(points: Points) -> float:
+    """Return by how much a series grows in a minute in both of its halves: a leak does, and a step in one alone."""
+    half = len(points) // 2
+    return min(slope(points[:half]), slope(points[half:]))
 
 
 def growth(lives: Sequence[Points], bound: Bound, *, warm_up: float) -> str | None:
@@ -52,7 +58,7 @@ def growth(lives: Sequence[Points], bound: Bound, *, warm_up: float) -> str | No
     judged = [warm for life in lives if len(warm := _after(life, warm_up)) >= FEWEST_POINTS]
     if not judged:
         return None
-    slopes = [(slope(life), life[-1][0] - life[0][0]) for life in judged]
+    slopes = [(steady(life), life[-1][0] - life[0][0]) for life in judged]
     worst, minutes = max(slopes, key=lambda each: each[0] * each[1])
     if worst > bound.per_minute and worst * minutes > bound.at_least:
         return f"{worst:.2f} a minute in one process, over {minutes:.1f} minutes"

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from soak.growth import Points, quarters, slope
+from soak.growth import Points, quarters, steady
 from soak.judge import FIGURES, lives, of_role, of_servers, roles
 from soak.run import Seen
 
@@ -42,19 +42,26 @@ def page(seen: Seen, found: dict[str, str]) -> str:
     lines = [
         f"# Soak: {asked}",
         "",
-        f"{seen.fed} accounts brought, {len(seen.waited)} acted on, {seen.acts} acts of people, {len(seen.struck)} "
-        f"faults; {len(load)} samples. At rest after the load: {rested}. {processor:.2f} cores were busy, servers "
-        "included.",
+        (
+            f"{seen.fed} accounts brought, {len(seen.waited)} acted on, {seen.acts} acts of people, {len(seen.struck)} "
+            f"faults; {len(load)} samples. At rest after the load: {rested}. {processor:.2f} cores were busy, servers "
+            "included."
+        ),
         "",
         *([f"- **{name}**: {what}" for name, what in found.items()] or ["Nothing was found."]),
         "",
-        f"First and last quarter, median and maximum, after {terms.warm_up:g} minutes; the steepest is by the minute, of "
-        "one process or of the whole.",
+        (
+            f"First and last quarter, median and maximum, after {terms.warm_up:g} minutes; steepest: by the minute, "
+            "of one process or of the whole."
+        ),
         "",
         "| figure | lives | first quarter | last quarter | steepest |",
         "|---|---|---|---|---|",
-        *[_row(f"{figure} of {role}" + _unit(figure), lives(seen, role, figure), of_role(seen, role, figure), seen)
-          for figure in FIGURES for role in roles(seen)],
+        *[
+            _row(f"{figure} of {role}" + _unit(figure), lives(seen, role, figure), of_role(seen, role, figure), seen)
+            for figure in FIGURES
+            for role in roles(seen)
+        ],
         *[_row(name, [of_servers(seen, *what)], of_servers(seen, *what), seen) for name, what in SERVERS.items()],
         _row("an account's wait, s", [], seen.waited, seen),
         "",
@@ -72,9 +79,9 @@ def _row(name: str, each: list[Points], together: Points, seen: Seen) -> str:
     warm_up = seen.terms.warm_up
     first, last = quarters(together, warm_up=warm_up)
     if not first or not last:
-        return f"| {name} | {len(each)} | – | – | – |"
+        return f"| {name} | {len(each)} | none | none | |"
     warm = [[point for point in life if point[0] >= life[0][0] + warm_up] for life in each if life]
-    steepest = max((slope(life) for life in warm if len(life) > 7), default=None)
+    steepest = max((steady(life) for life in warm if len(life) > 7), default=None)
     return f"| {name} | {len(each) or ''} | {_both(first)} | {_both(last)} | {_number(steepest)} |"
 
 

@@ -20,6 +20,7 @@ from soak.strikes import Faults, Strike, Strikes, plan
 __all__ = ["Seen", "Terms", "soak"]
 
 REST_SECONDS = 300
+REST_HURRY_SECONDS = 10
 BY_HAND = {"policy": "all", "actor": "soak", "reason": "in a hurry"}
 EACH_MINUTE = {"RETENTION_PURGE_CRON": "* * * * *", "RETENTION_COUNTER_ONLY_CRON": "* * * * *"}
 
@@ -106,16 +107,16 @@ class _Soak:
             busy.enter_context(self.it.people(self.terms.seed, every=self.terms.pause))
             busy.enter_context(self.feed.feeding())
             while time.monotonic() < ends:
-                self.turn()
+                self.turn(self.terms.hurry)
                 if time.monotonic() >= next_line and self.watch.samples:
                     next_line += 60
                     say(_line(self.watch.samples[-1]))
 
-    def turn(self) -> None:
+    def turn(self, hurry: float | None) -> None:
         """Wait a moment, and do what is time for."""
         time.sleep(0.5)
         self.strikes.look(self.watch.tell)
-        if self.terms.hurry and time.monotonic() - self._hurried >= self.terms.hurry:
+        if hurry and time.monotonic() - self._hurried >= hurry:
             self._hurried = time.monotonic()
             self.it.send("retention.dispatch", expires=55)
             self.it.send("retention.run", kwargs=BY_HAND, expires=55)
@@ -124,7 +125,7 @@ class _Soak:
         """Wait until nothing is due nor under way; returns how many seconds that took, None where it did not come."""
         began = time.monotonic()
         while time.monotonic() < began + REST_SECONDS:
-            self.turn()
+            self.turn(self.terms.hurry and REST_HURRY_SECONDS)
             if _is_quiet(self.watch.look()):
                 return time.monotonic() - began
         return None

@@ -181,7 +181,9 @@ class Watch:
         return used
 
     def _everything(self) -> Iterator[psutil.Process]:
-        servers = [int(found.read_text().split()[0]) for found in self._it.servers._var.glob("embedded/**/postmaster.pid")]
+        servers = [
+            int(found.read_text().split()[0]) for found in self._it.servers._var.glob("embedded/**/postmaster.pid")
+        ]
         for pid in [os.getpid(), *servers, *([self._redis_id] if self._redis_id else [])]:
             with suppress(psutil.Error):
                 yield (root := psutil.Process(pid))

@@ -53,7 +53,9 @@ def plan(names: list[str], seed: int, *, seconds: float, every: float) -> Iterat
         if not waiting:
             waiting = random.sample(names, len(names))
         at = every * (number + random.uniform(0.2, 0.6))
-        yield Strike(waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, min(LONGEST_SECONDS, every / 4)), 1))
+        yield Strike(
+            waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, min(LONGEST_SECONDS, every / 4)), 1)
+        )
 
 
 class Strikes:

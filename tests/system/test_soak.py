@@ -1,4 +1,4 @@
-"""The soak in short: nothing grows under load and a fault; and each leak that is planted is seen. `make soak` is an hour."""
+"""The soak in short: nothing grows under load and a fault; and each planted leak is seen. `make soak` is an hour."""
 
 from chaos.faults import FAULTS
 from own_servers import OwnServers
