@@ -2,9 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
 
 import httpx
 import psutil
@@ -17,7 +14,7 @@ PATIENCE_SECONDS = 20
 
 
 class Asking:
-    """Asks while a block runs.
+    """Asks, and keeps account of the answers.
 
     Attributes:
         answers: how often each path was answered by which status, or not at all.
@@ -30,24 +27,14 @@ class Asking:
         self.answers: Counter[str] = Counter()
         self.failed: list[tuple[float, str]] = []
 
-    @contextmanager
-    def asking(self, seconds: float) -> Iterator[None]:
-        """Ask each so many seconds."""
-        over = Event()
+    def ask(self) -> None:
+        """Ask for each path once."""
+        for path in PATHS:
+            self._ask(path)
 
-        def ask() -> None:
-            while not over.wait(seconds):
-                for path in PATHS:
-                    self._ask(path)
-
-        thread = Thread(target=ask)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            self._client.close()
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
 
     def _ask(self, path: str) -> None:
         at = time.monotonic() - self._began

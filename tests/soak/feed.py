@@ -1,10 +1,7 @@
 """Accounts that fall due all the time, as an import brings them; and how long the worker lets each of them wait."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from uuid import uuid4
 
 from crowd import PASSWORD
@@ -90,6 +87,8 @@ class Feed:
 
     def __init__(self, engine: Engine, documents: Path, rate: float) -> None:
         self._engine, self._documents, self._rate = engine, documents, rate
+        self._began: float | None = None
+        self._fed = 0
         self._password_hash = HASHER.hash(PASSWORD)
         documents.mkdir()
         # A store with nothing in it looks like a disk that is not mounted.
@@ -100,24 +99,12 @@ class Feed:
         with self._engine.begin() as connection:
             connection.exec_driver_sql(PLACE)
 
-    @contextmanager
-    def feeding(self) -> Iterator[None]:
-        """Bring accounts while the block runs; what an outage delays comes after it."""
-        over = Event()
-        thread = Thread(target=self._feed, args=(over,))
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def _feed(self, over: Event) -> None:
-        began, fed = time.monotonic(), 0
-        while not over.wait(1):
-            owed = int((time.monotonic() - began) * self._rate)
-            if owed > fed and self._bring(fed + 1, owed):
-                fed = owed
+    def feed(self) -> None:
+        """Bring as many accounts as are owed since the first call; what an outage delays comes after it."""
+        self._began = self._began or time.monotonic()
+        owed = int((time.monotonic() - self._began) * self._rate)
+        if owed > self._fed and self._bring(self._fed + 1, owed):
+            self._fed = owed
 
     def _bring(self, first: int, last: int) -> bool:
         """Bring accounts by their numbers, all or none; returns whether that was done.

@@ -14,12 +14,14 @@ from own_servers import OwnServers
 from soak.asking import Asking
 from soak.feed import Feed
 from soak.logged import errors
+from soak.meanwhile import meanwhile
 from soak.seen import Sample, Watch, lasting, redis_client
 from soak.strikes import Faults, Strike, Strikes, plan
 
 __all__ = ["Seen", "Terms", "soak"]
 
-REST_SECONDS = 300
+# What a killed worker had not acknowledged comes back after the visibility timeout of five minutes.
+REST_SECONDS = 420
 REST_HURRY_SECONDS = 10
 BY_HAND = {"policy": "all", "actor": "soak", "reason": "in a hurry"}
 EACH_MINUTE = {"RETENTION_PURGE_CRON": "* * * * *", "RETENTION_COUNTER_ONLY_CRON": "* * * * *"}
@@ -103,9 +105,10 @@ class _Soak:
         """Let all be busy for as long as is asked."""
         ends, next_line = time.monotonic() + self.terms.minutes * 60, time.monotonic()
         with ExitStack() as busy:
-            busy.enter_context(self.asking.asking(5))
+            busy.callback(self.asking.close)
+            busy.enter_context(meanwhile(self.asking.ask, every=5))
             busy.enter_context(self.it.people(self.terms.seed, every=self.terms.pause))
-            busy.enter_context(self.feed.feeding())
+            busy.enter_context(meanwhile(self.feed.feed, every=1))
             while time.monotonic() < ends:
                 self.turn(self.terms.hurry)
                 if time.monotonic() >= next_line and self.watch.samples:
@@ -163,9 +166,9 @@ def soak(
     }
     with deployment(servers, directory, **settings | changes) as it:
         a = _Soak(it, directory, terms, faults)
-        broken = {} if a.rest() is not None else {"it did not come to rest at first": "in five minutes"}
+        broken = {} if a.rest() is not None else {"it did not come to rest at first": f"in {REST_SECONDS} seconds"}
         keys = a.keys()
-        with a.watch.watching(terms.look):
+        with meanwhile(a.watch.watch, every=terms.look):
             a.load(say)
             rested = a.rest()
         a.stop_beats()

@@ -4,9 +4,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -73,7 +72,7 @@ class Sample:
 
 
 class Watch:
-    """Takes samples of a deployment while a block runs.
+    """Takes samples of a deployment.
 
     Attributes:
         samples: what was seen so far.
@@ -91,22 +90,9 @@ class Watch:
         """Be told what strikes now."""
         self.fault = fault
 
-    @contextmanager
-    def watching(self, seconds: float) -> Iterator[None]:
-        """Look each so many seconds."""
-        over = Event()
-
-        def watch() -> None:
-            while not over.wait(seconds):
-                self.samples.append(self.look())
-
-        thread = Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    def watch(self) -> None:
+        """Take a sample."""
+        self.samples.append(self.look())
 
     def look(self) -> Sample:
         """Look once."""
@@ -181,13 +167,17 @@ class Watch:
         return used
 
     def _everything(self) -> Iterator[psutil.Process]:
-        servers = [
-            int(found.read_text().split()[0]) for found in self._it.servers._var.glob("embedded/**/postmaster.pid")
-        ]
-        for pid in [os.getpid(), *servers, *([self._redis_id] if self._redis_id else [])]:
+        for pid in {os.getpid(), *self._servers()}:
             with suppress(psutil.Error):
                 yield (root := psutil.Process(pid))
                 yield from root.children(recursive=True)
+
+    def _servers(self) -> Iterator[int]:
+        if self._redis_id:
+            yield self._redis_id
+        for found in self._it.servers._var.glob("embedded/**/postmaster.pid"):
+            with suppress(OSError, IndexError):  # a server that starts writes it anew
+                yield int(found.read_text().split()[0])
 
 
 def lasting(client: Redis) -> Counter[str]:

@@ -49,7 +49,7 @@ def plan(names: list[str], seed: int, *, seconds: float, every: float) -> Iterat
     """Choose one fault in each span of time, none again before all have been; nothing strikes at the end."""
     random = Random(seed)
     waiting: list[str] = []
-    for number in range(int(seconds // every)):
+    for number in range(max(1, int(seconds // every) - 1)):
         if not waiting:
             waiting = random.sample(names, len(names))
         at = every * (number + random.uniform(0.2, 0.6))
