@@ -14,8 +14,8 @@ FIGURES = ("memory", "files", "threads")
 # Redis loses all when it is emptied, so it is judged from one of its faults to the next. A key that each sweep leaves
 # is two a minute; what clients have in the air is some kilobytes.
 REDIS_BOUNDS = {"keys": Bound(0.1, 3), "members": Bound(0.3, 8), "memory": Bound(0.03, 0.5)}
-# A pool opens a connection when it first needs one, so a process that was just started has fewer.
-MORE_CONNECTIONS, CONNECTIONS_SHARE = 4, 1.25
+# A pool opens a connection when it first needs one, so whoever was just started has fewer; faults start many.
+MORE_CONNECTIONS = 5
 # The next tick is a minute away at most, and a sweep of a minute's accounts takes some seconds beside the others.
 LATE_SECONDS = 180
 # Half a tick: less is how the minutes fall.
@@ -84,7 +84,7 @@ def _between(points: Points, struck: list[Strike]) -> list[Points]:
 def _connections(seen: Seen) -> Iterator[tuple[str, str]]:
     for application in sorted({name for sample in seen.samples for name in sample.database or {}}):
         first, last = quarters(of_servers(seen, "database", application), warm_up=seen.terms.warm_up)
-        if first and median(last) > median(first) * CONNECTIONS_SHARE + MORE_CONNECTIONS:
+        if first and median(last) > median(first) + MORE_CONNECTIONS:
             yield f"connections of {application} grow", f"from {median(first)} to {median(last)}"
 
 

@@ -22,7 +22,6 @@ __all__ = ["Seen", "Terms", "soak"]
 
 # What a killed worker had not acknowledged comes back after the visibility timeout of five minutes.
 REST_SECONDS = 420
-REST_HURRY_SECONDS = 10
 BY_HAND = {"policy": "all", "actor": "soak", "reason": "in a hurry"}
 EACH_MINUTE = {"RETENTION_PURGE_CRON": "* * * * *", "RETENTION_COUNTER_ONLY_CRON": "* * * * *"}
 
@@ -87,15 +86,13 @@ class _Soak:
     """A deployment, and all who are busy with it."""
 
     def __init__(self, it: Deployment, directory: Path, terms: Terms, faults: Faults) -> None:
-        self.it, self.terms, self.directory = it, terms, directory
+        self.it, self.terms, self.faults = it, terms, faults
         self.feed = Feed(it.engine, directory / "documents", terms.rate)
         it.populate(terms.accounts)
         self.feed.begin()
         it.revive()
         self.began, self.began_at = time.monotonic(), time.time()
-        every = (terms.every or 0) * 60
-        planned = plan(list(faults), terms.seed, seconds=terms.minutes * 60, every=every) if every else iter(())
-        self.strikes = Strikes(it, faults, planned, self.began)
+        self.strikes = Strikes(it, faults, self.began)
         self.watch = Watch(it, self.feed, self.began)
         self.asking = Asking(it, self.began)
         self._hurried = 0.0
@@ -103,32 +100,40 @@ class _Soak:
 
     def load(self, say: Callable[[str], None]) -> None:
         """Let all be busy for as long as is asked."""
-        ends, next_line = time.monotonic() + self.terms.minutes * 60, time.monotonic()
+        seconds, next_line = self.terms.minutes * 60, time.monotonic()
+        ends = time.monotonic() + seconds
+        if self.terms.every:
+            self.strikes.begin(plan(list(self.faults), self.terms.seed, seconds=seconds, every=self.terms.every * 60))
         with ExitStack() as busy:
             busy.callback(self.asking.close)
             busy.enter_context(meanwhile(self.asking.ask, every=5))
             busy.enter_context(self.it.people(self.terms.seed, every=self.terms.pause))
             busy.enter_context(meanwhile(self.feed.feed, every=1))
             while time.monotonic() < ends:
-                self.turn(self.terms.hurry)
+                self.turn()
                 if time.monotonic() >= next_line and self.watch.samples:
                     next_line += 60
                     say(_line(self.watch.samples[-1]))
 
-    def turn(self, hurry: float | None) -> None:
+    def turn(self) -> None:
         """Wait a moment, and do what is time for."""
         time.sleep(0.5)
         self.strikes.look(self.watch.tell)
-        if hurry and time.monotonic() - self._hurried >= hurry:
+        if self.terms.hurry and time.monotonic() - self._hurried >= self.terms.hurry and self._has_ended():
             self._hurried = time.monotonic()
             self.it.send("retention.dispatch", expires=55)
             self.it.send("retention.run", kwargs=BY_HAND, expires=55)
+
+    def _has_ended(self) -> bool:
+        """Whether no sweep was open of late; to ask for more than can be done would be no hurry."""
+        waiting = self.watch.samples[-1].waiting if self.watch.samples else None
+        return waiting is not None and not waiting["sweeps"]
 
     def rest(self) -> float | None:
         """Wait until nothing is due nor under way; returns how many seconds that took, None where it did not come."""
         began = time.monotonic()
         while time.monotonic() < began + REST_SECONDS:
-            self.turn(self.terms.hurry and REST_HURRY_SECONDS)
+            self.turn()
             if _is_quiet(self.watch.look()):
                 return time.monotonic() - began
         return None
@@ -166,9 +171,9 @@ def soak(
     }
     with deployment(servers, directory, **settings | changes) as it:
         a = _Soak(it, directory, terms, faults)
-        broken = {} if a.rest() is not None else {"it did not come to rest at first": f"in {REST_SECONDS} seconds"}
-        keys = a.keys()
         with meanwhile(a.watch.watch, every=terms.look):
+            broken = {} if a.rest() is not None else {"it did not come to rest at first": f"in {REST_SECONDS} seconds"}
+            keys = a.keys()
             a.load(say)
             rested = a.rest()
         a.stop_beats()

@@ -1,9 +1,9 @@
 """Faults now and then: which, when and for how long is chosen by a seed; who was ended by them, and who was not."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from chaos.deployment import Deployment
@@ -66,10 +66,15 @@ class Strikes:
         unexplained: processes that ended though no fault was there to end them, and when.
     """
 
-    def __init__(self, it: Deployment, faults: Faults, planned: Iterator[Strike], began: float) -> None:
-        self._it, self._faults, self._planned, self._began = it, faults, list(planned), began
+    def __init__(self, it: Deployment, faults: Faults, began: float) -> None:
+        self._it, self._faults, self._began = it, faults, began
+        self._planned: list[Strike] = []
         self.struck: list[Strike] = []
         self.unexplained: list[str] = []
+
+    def begin(self, planned: Iterable[Strike]) -> None:
+        """Count the moments that were planned from now."""
+        self._planned = [replace(strike, at=strike.at + self._now()) for strike in planned]
 
     def look(self, say: Callable[[str | None], None]) -> None:
         """Let the next fault happen if it is time; start again what is no longer there, as systemd would.
