@@ -12,7 +12,7 @@ __all__ = ["errors"]
 
 
 def errors(directory: Path, struck: list[Strike], began: float) -> Counter[str]:
-    """Count errors by event and kind; a line that is no JSON of ours is one, too.
+    """Count errors by event and kind, but for what was not available; a line that is no JSON of ours is one, too.
 
     Args:
         directory: of the logs.
@@ -37,5 +37,7 @@ def _lines(log: Path) -> Iterator[tuple[float, str]]:
             except (ValueError, TypeError, KeyError):
                 yield at, "a line that is none of ours"
             else:
-                if told["level"] in ("error", "critical"):
-                    yield at, f"{told['event'][:80]} {told.get('error', '')}".strip()
+                # What was not available, as on a machine with too much to do, is tried again; for how long, lateness tells.
+                error = str(told.get("error", ""))
+                if told["level"] in ("error", "critical") and not error.startswith("Unavailable:"):
+                    yield at, f"{told['event'][:80]} {error}".strip()
