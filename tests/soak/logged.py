@@ -37,7 +37,7 @@ def _lines(log: Path) -> Iterator[tuple[float, str]]:
             except (ValueError, TypeError, KeyError):
                 yield at, "a line that is none of ours"
             else:
-                # What was not available, as on a machine with too much to do, is tried again; for how long, lateness tells.
+                # What was not available is tried again, as where there is too much to do; for how long, lateness tells.
                 error = str(told.get("error", ""))
                 if told["level"] in ("error", "critical") and not error.startswith("Unavailable:"):
                     yield at, f"{told['event'][:80]} {error}".strip()
