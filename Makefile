@@ -61,8 +61,11 @@ fuzz: install ## bad input everywhere, TIMES as much as the tests' own; some min
 	@echo 'make fuzz SEED=$(SEED) TIMES=$(TIMES)'
 	TEST_FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest $(FUZZ) --hypothesis-seed=$(SEED) --timeout 0 --numprocesses $(PROCESSES)
 
-soak: ACCOUNTS = 1000000
-soak: install ## both sweeps over ACCOUNTS accounts, people and worker at once, restarts, an account of a million rows; judged by independent SQL
+soak: install ## an hour under load with a fault now and then: nothing may grow or be late; SOAK="--minutes 60 --rate 3 --seed 1 --report var/soak.md"
+	PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
+
+large: ACCOUNTS = 1000000
+large: install ## both sweeps over ACCOUNTS accounts, people and worker at once, restarts, an account of a million rows; judged by independent SQL
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
 	TEST_ROLLING=200000 $(BIN)/python -m pytest tests/system/test_rolling_restart.py -s --timeout 0
@@ -86,4 +89,4 @@ sbom: install ## what the image holds, from the lock, as CycloneDX: var/sbom.jso
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf .venv var
 
-.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos fuzz soak upgrade audit sbom clean
+.PHONY: help install run test browser prometheus monitoring dashboards lint format bench secrets chaos fuzz soak large upgrade audit sbom clean

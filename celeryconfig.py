@@ -29,6 +29,8 @@ task_send_sent_event = True
 
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# A Redis that is full, or a replica for a while, refuses what a worker writes when it takes a message: waited out, too.
+broker_channel_error_retry = True
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_step": 0.5, "interval_max": 1}
 broker_transport_options = {
     "visibility_timeout": 300,

@@ -95,12 +95,12 @@ class Deployment:
             return connection.scalar(text(query))
 
     @contextmanager
-    def people(self, seed: int) -> Iterator[None]:
-        """Let people act on the accounts, one after another, while the block runs."""
+    def people(self, seed: int, *, every: float = 0.01) -> Iterator[None]:
+        """Let people act on the accounts, one after another, each so many seconds, while the block runs."""
         over, person = Event(), Person(self.database_url, seed)
 
         def live() -> None:
-            while not over.wait(0.01):
+            while not over.wait(every):
                 try:
                     person.do_something()
                 except Exception:  # noqa: BLE001 - a look at an account is no act; the database may be away
@@ -150,11 +150,12 @@ class Deployment:
 
     def _alive(self, processes: list[Process], wanted: int, module: str, *arguments: str) -> list[Process]:
         alive = [each for each in processes if each.poll() is None]
+        is_worker = arguments[2:3] == ("worker",)  # a beat's application has that name, too
         for _ in range(wanted - len(alive)):
             self._started += 1
             name = f"{arguments[-1].strip('-').split('=')[0]}{self._started}"
-            worker = ("--hostname", f"{name}@%h") if "worker" in arguments else ()
-            url = self.gate.url if "worker" in arguments else self.database_url
+            worker = ("--hostname", f"{name}@%h") if is_worker else ()
+            url = self.gate.url if is_worker else self.database_url
             alive.append(self.stack.start(module, *arguments, *worker, log=name, RETENTION_DATABASE_URL=url))
         return alive
 

@@ -1,4 +1,4 @@
-"""People and the worker on the same accounts at once, for years within seconds. `make soak` has 10,000 accounts."""
+"""People and the worker on the same accounts at once, for years within seconds. `make large` has 10,000 accounts."""
 
 import multiprocessing
 import os

@@ -1,6 +1,6 @@
 """By mistake, an import invalidates thousands of accounts as of 2001: nothing is touched, and the way back is short.
 
-TEST_MISTAKES asks for so many accounts; `make soak` for 200,000.
+TEST_MISTAKES asks for so many accounts; `make large` for 200,000.
 """
 
 import json

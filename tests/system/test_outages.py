@@ -1,8 +1,10 @@
-"""Redis and PostgreSQL killed, emptied and started again under a sweep: worker and beat recover by themselves."""
+"""Redis and PostgreSQL killed, emptied, filled, started again under a sweep: worker and beat recover by themselves."""
 
+import json
 import time
 
 import pytest
+from hostile import message_of_ours
 from oracle import findings, remember
 from own_servers import OwnServers
 from processes import Stack, until
@@ -39,6 +41,16 @@ def redis_emptied(servers):
         client.flushall()
 
 
+def redis_full(servers):
+    """More waits than is taken before nothing can be written: what is taken then cannot be kept as unacknowledged."""
+    waiting = [json.dumps(message_of_ours("retention.recover", ()))] * 500
+    with servers.redis() as client:
+        client.lpush("retention:retention", *waiting)
+        client.config_set("maxmemory", 1)
+        time.sleep(3)
+        client.config_set("maxmemory", 0)
+
+
 def postgresql_restarted(servers):
     servers.crash_postgresql()
     time.sleep(3)
@@ -55,7 +67,7 @@ def actions(engine):
         return None
 
 
-@pytest.mark.parametrize("outage", [redis_restarted, redis_emptied, postgresql_restarted])
+@pytest.mark.parametrize("outage", [redis_restarted, redis_emptied, redis_full, postgresql_restarted])
 def test_after_an_outage_in_mid_sweep_worker_and_beat_go_on_by_themselves_to_the_same_end(own, outage, capsys):
     stack, servers, engine = own
     stack.retention("seed", "--accounts", "6000", check=True)

@@ -1,4 +1,4 @@
-"""The main job on a whole population, judged by SQL that knows only the rules. `make soak` runs it at a million."""
+"""The main job on a whole population, judged by SQL that knows only the rules. `make large` runs it at a million."""
 
 import os
 import time

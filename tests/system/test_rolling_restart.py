@@ -1,6 +1,6 @@
 """Workers and beats are replaced one after the other, again and again, while they sweep: nobody notices.
 
-TEST_ROLLING asks for so many accounts; `make soak` for 200,000.
+TEST_ROLLING asks for so many accounts; `make large` for 200,000.
 """
 
 import os

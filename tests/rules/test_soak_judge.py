@@ -1,0 +1,91 @@
+"""What a soak's figures are found guilty of, and what a fault excuses."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from soak.judge import findings
+from soak.run import Seen, Terms
+from soak.seen import Process, Sample
+from soak.strikes import Strike, plan
+
+TERMS = Terms(seed=1)
+NAMES = ["redis killed", "worker killed", "read only"]
+
+
+def a_sample(at, *, memory=60.0, connections=14, keys=5, waiting=20):
+    return Sample(
+        at=at,
+        processes=(Process("child", "1 of 1", memory, 20, 1),),
+        database={"retention": connections},
+        redis={"keys": keys, "members": 13, "queue": 0, "unacked": 0, "memory": 1.9},
+        waiting={"accounts": waiting, "seconds": 20.0, "sweeps": 0},
+        fault=None,
+        processor=1.0,
+    )
+
+
+def a_seen(figures=lambda second: {}, **changes):
+    """An hour of which nothing can be said, but for what is changed; `figures` are a sample's at a second."""
+    samples = [a_sample(second, **figures(second)) for second in SECONDS]
+    waited = [(second / 60, 30.0) for second in SECONDS]
+    sound = Seen(TERMS, 0.0, samples, [], 20.0, waited, 100, 100, {}, {})
+    return replace(sound, **changes)
+
+
+SECONDS = range(0, 3600, 10)
+REDIS_EMPTIED = Strike("redis emptied", at=1800.0, lasts=1.0)
+
+
+def test_an_hour_of_which_nothing_can_be_said_is_sound():
+    assert findings(a_seen()) == {}
+
+
+@pytest.mark.parametrize(
+    ("figures", "name"),
+    [
+        (lambda second: {"memory": 60 + second / 120}, "memory of child grows"),
+        (lambda second: {"connections": 14 + second // 300}, "connections of retention grow"),
+        (lambda second: {"keys": 5 + second // 60}, "keys of Redis grow"),
+    ],
+)
+def test_what_grows_is_named(figures, name):
+    assert findings(a_seen(figures)).keys() == {name}
+
+
+def test_keys_that_are_lost_when_redis_is_emptied_are_seen_to_grow_before_and_after():
+    seen = a_seen(lambda second: {"keys": 5 + second % 1800 // 60}, struck=[REDIS_EMPTIED])
+    assert findings(seen).keys() == {"keys of Redis grow"}
+
+
+def test_who_waited_for_three_ticks_is_late_unless_there_was_a_fault():
+    late = [*a_seen().waited, (40.0, 200.0)]
+    assert findings(a_seen(waited=late)).keys() == {"accounts waited without a fault"}
+    for at in (2210.0, 2150.0, 2350.0):
+        assert findings(a_seen(waited=late, struck=[Strike("read only", at=at, lasts=10.0)])) == {}
+    assert findings(a_seen(waited=late, struck=[Strike("read only", at=1800.0, lasts=10.0)]))
+
+
+def test_lateness_that_grows_is_found_before_anybody_is_late():
+    waited = [(second / 60, 30 + second / 60) for second in SECONDS]
+    assert findings(a_seen(waited=waited)).keys() == {"accounts wait ever longer"}
+    assert findings(a_seen(waited=[])).keys() == {"nobody was acted on"}
+
+
+def test_what_did_not_happen_or_did_not_come_to_rest_is_found():
+    failed = replace(REDIS_EMPTIED, failed="OSError: no")
+    assert findings(a_seen(struck=[failed])) == {"the fault redis emptied did not happen": "OSError: no"}
+    assert findings(a_seen(rested=None)).keys() == {"it did not come to rest"}
+    assert findings(a_seen(broken={"a promise": "1"})) == {"a promise": "1"}
+
+
+def test_each_fault_strikes_before_any_strikes_again_the_same_for_the_same_seed():
+    planned = list(plan(NAMES, 1, seconds=3600, every=180))
+    assert [strike.fault for strike in plan(NAMES, 1, seconds=3600, every=180)] == [each.fault for each in planned]
+    assert all({each.fault for each in planned[at : at + 3]} == set(NAMES) for at in range(0, 18, 3))
+    assert all(before.at + before.lasts < after.at for before, after in itertools.pairwise(planned))
+    assert planned[-1].at + planned[-1].lasts < 3600 - 180
+
+
+def test_only_a_fault_that_is_aimed_at_processes_may_end_one():
+    assert [each for each in NAMES if Strike(each, 0, 1).may_end_processes] == ["worker killed"]

@@ -1,0 +1,52 @@
+"""Somebody who looks at the web server every few seconds, as a Prometheus and an open page do."""
+
+import time
+from collections import Counter
+
+import httpx
+import psutil
+from chaos.deployment import Deployment
+
+__all__ = ["Asking"]
+
+PATHS = "/metrics", "/api/v1/status"
+PATIENCE_SECONDS = 20
+
+
+class Asking:
+    """Asks, and keeps account of the answers.
+
+    Attributes:
+        answers: how often each path was answered by which status, or not at all.
+        failed: when something else came than an answer that all is well, and what; seconds since the soak began.
+    """
+
+    def __init__(self, it: Deployment, began: float) -> None:
+        self._it, self._began = it, began
+        self._client = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
+        self.answers: Counter[str] = Counter()
+        self.failed: list[tuple[float, str]] = []
+
+    def ask(self) -> None:
+        """Ask for each path once."""
+        for path in PATHS:
+            self._ask(path)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def _ask(self, path: str) -> None:
+        at = time.monotonic() - self._began
+        try:
+            answer = str(self._client.get(f"http://127.0.0.1:{self._port()}{path}").status_code)
+        except (httpx.HTTPError, psutil.Error, StopIteration) as error:
+            answer = type(error).__name__
+        self.answers[f"{path} {answer}"] += 1
+        if answer != "200":
+            self.failed.append((at, f"{path} {answer}"))
+
+    def _port(self) -> int:
+        """Find the port that the server of the moment listens on; any that was free."""
+        connections = psutil.Process(self._it.web.pid).net_connections("tcp")
+        return next(each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN)

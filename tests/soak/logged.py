@@ -1,0 +1,43 @@
+"""What the processes logged as an error while no fault was there to cause it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from soak.strikes import Strike
+
+__all__ = ["errors"]
+
+
+def errors(directory: Path, struck: list[Strike], began: float) -> Counter[str]:
+    """Count errors by event and kind, but for what was not available; a line that is no JSON of ours is one, too.
+
+    Args:
+        directory: of the logs.
+        struck: the faults, which explain what is logged while they last and shortly after.
+        began: the soak's beginning, in seconds since 1970.
+    """
+    found: Counter[str] = Counter()
+    for log in directory.glob("*.log"):
+        for at, what in _lines(log):
+            if not any(strike.covers(at - began) for strike in struck):
+                found[f"{log.stem.rstrip('0123456789')}: {what}"] += 1
+    return found
+
+
+def _lines(log: Path) -> Iterator[tuple[float, str]]:
+    with log.open() as lines:
+        at = 0.0
+        for line in lines:
+            try:
+                told = json.loads(line)
+                at = datetime.fromisoformat(told["timestamp"]).timestamp()
+            except (ValueError, TypeError, KeyError):
+                yield at, "a line that is none of ours"
+            else:
+                # What was not available is tried again, as where there is too much to do; for how long, lateness tells.
+                error = str(told.get("error", ""))
+                if told["level"] in ("error", "critical") and not error.startswith("Unavailable:"):
+                    yield at, f"{told['event'][:80]} {error}".strip()

@@ -1,0 +1,47 @@
+"""Leaks that the soak has to see: those that SOAK_PLANT names are made in each process that starts here."""
+
+import os
+from uuid import uuid4
+
+import psycopg
+from celery.signals import task_prerun
+
+import tasks.batch
+
+kept = []
+
+
+def memory():
+    """Each batch leaves some megabytes behind, written to, so that they are really there."""
+    seal = tasks.batch.seal
+
+    def sealing(connection, *acted, **how):
+        kept.append(b"x" * 2_000_000)
+        return seal(connection, *acted, **how)
+
+    tasks.batch.seal = sealing
+
+
+def connection():
+    """Each measurement leaves a connection to PostgreSQL behind."""
+
+    def leave(sender, **_):
+        if sender.name == "retention.measure":
+            kept.append(psycopg.connect(os.environ["RETENTION_DATABASE_URL"]))
+
+    task_prerun.connect(leave, weak=False)
+
+
+def key():
+    """Each sweep leaves a key in Redis behind."""
+
+    def leave(sender, **_):
+        if sender.name == "retention.sweep":
+            with sender.app.connection_for_write() as connection:
+                connection.default_channel.client.set(f"swept:{uuid4()}", 1)
+
+    task_prerun.connect(leave, weak=False)
+
+
+for plant in os.environ["SOAK_PLANT"].split():
+    {"memory": memory, "connection": connection, "key": key}[plant]()

@@ -1,0 +1,118 @@
+"""Faults now and then: which, when and for how long is chosen by a seed; who was ended by them, and who was not."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from chaos.deployment import Deployment
+
+__all__ = ["Faults", "Strike", "Strikes", "plan"]
+
+Faults = Mapping[str, Callable[[Deployment], AbstractContextManager[None]]]
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 4, 30
+# What follows from a fault may come so much later: a worker takes half a minute to stop, a task as long to try again.
+AFTERMATH_SECONDS = 60
+
+
+@dataclass(slots=True)
+class Strike:
+    """One fault.
+
+    Attributes:
+        fault: its name.
+        at: seconds since the soak began.
+        lasts: seconds.
+        ended: processes that were found ended in it, or soon after.
+        failed: why it did not happen, if so.
+    """
+
+    fault: str
+    at: float
+    lasts: float
+    ended: list[str] = field(default_factory=list)
+    failed: str | None = None
+
+    @property
+    def may_end_processes(self) -> bool:
+        """Whether it is aimed at processes of ours; a server that is away has to be outlived."""
+        return self.fault.startswith(("worker", "beat"))
+
+    def covers(self, at: float) -> bool:
+        """Whether something that happens then may be its doing."""
+        return self.at <= at <= self.at + self.lasts + AFTERMATH_SECONDS
+
+
+def plan(names: list[str], seed: int, *, seconds: float, every: float) -> Iterator[Strike]:
+    """Choose one fault in each span of time, none again before all have been; nothing strikes at the end."""
+    random = Random(seed)
+    waiting: list[str] = []
+    for number in range(max(1, int(seconds // every) - 1)):
+        if not waiting:
+            waiting = random.sample(names, len(names))
+        at = every * (number + random.uniform(0.2, 0.6))
+        yield Strike(
+            waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, min(LONGEST_SECONDS, every / 4)), 1)
+        )
+
+
+class Strikes:
+    """Lets planned faults happen, starts again what has ended, and keeps account of it.
+
+    Attributes:
+        struck: those that have begun.
+        unexplained: processes that ended though no fault was there to end them, and when.
+    """
+
+    def __init__(self, it: Deployment, faults: Faults, began: float) -> None:
+        self._it, self._faults, self._began = it, faults, began
+        self._planned: list[Strike] = []
+        self.struck: list[Strike] = []
+        self.unexplained: list[str] = []
+
+    def begin(self, planned: Iterable[Strike]) -> None:
+        """Count the moments that were planned from now."""
+        self._planned = [replace(strike, at=strike.at + self._now()) for strike in planned]
+
+    def look(self, say: Callable[[str | None], None]) -> None:
+        """Let the next fault happen if it is time; start again what is no longer there, as systemd would.
+
+        `say` is told the fault's name when it begins, and None when it is over.
+        """
+        if self._planned and self._now() >= self._planned[0].at:
+            strike = self._planned.pop(0)
+            strike.at = self._now()
+            self.struck.append(strike)
+            say(strike.fault)
+            self._happen(strike)
+            strike.lasts = round(self._now() - strike.at, 1)
+            say(None)
+        self._note_ends()
+        self._it.revive()
+
+    def _happen(self, strike: Strike) -> None:
+        try:
+            with self._faults[strike.fault](self._it):
+                time.sleep(strike.lasts)
+        except Exception as error:  # noqa: BLE001 - one that fails is a finding, and the hour goes on
+            strike.failed = f"{type(error).__name__}: {error}"
+            self._it.servers.start()
+
+    def _note_ends(self) -> None:
+        present = {"worker": self._it.workers, "beat": self._it.beats, "web": [self._it.web]}
+        for role, processes in present.items():
+            for process in processes:
+                if process.poll() is None:
+                    continue
+                ended = f"{role} ({process.returncode})"
+                blamed = [each for each in self.struck if each.covers(self._now())]
+                for strike in blamed[-1:]:
+                    strike.ended.append(ended)
+                if not any(each.may_end_processes for each in blamed):
+                    after = f", after {blamed[-1].fault}" if blamed else ""
+                    self.unexplained.append(f"{ended} at {self._now():.0f} s{after}")
+
+    def _now(self) -> float:
+        return round(time.monotonic() - self._began, 1)

@@ -1,0 +1,37 @@
+"""The soak in short: nothing grows under load and a fault; and each planted leak is seen. `make soak` is an hour."""
+
+import pytest
+from chaos.faults import FAULTS
+from own_servers import OwnServers
+from soak.__main__ import PLANTS
+from soak.judge import findings
+from soak.run import Terms, soak
+
+SHORT = {"seed": 1, "minutes": 0.75, "rate": 10, "accounts": 200, "look": 1, "warm_up": 0.25, "pause": 0.05, "hurry": 2}
+
+# A soak's length is its own; a machine with much else to do needs longer to start it, and to come to rest.
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_nothing_grows_and_nothing_is_late(tmp_path):
+    servers = OwnServers(tmp_path / "servers", database=True)
+    faults = {"sessions ended": FAULTS["sessions ended"]}
+    seen = soak(servers, tmp_path, Terms(**SHORT, every=0.7), faults=faults)
+    assert findings(seen) == {}
+    assert [strike.fault for strike in seen.struck] == ["sessions ended"]
+    assert seen.waited
+    assert seen.acts
+    assert seen.samples[-1].processes
+    assert seen.samples[-1].database
+    assert seen.samples[-1].redis
+
+
+def test_leaks_are_seen(tmp_path):
+    mistake = {"PYTHONPATH": str(PLANTS), "SOAK_PLANT": "memory connection key"}
+    servers = OwnServers(tmp_path / "servers", database=True)
+    found = findings(soak(servers, tmp_path, Terms(**SHORT, every=None), **mistake))
+    assert found.keys() >= {
+        "memory of child grows",
+        "connections of others grow",
+        "Redis holds more at the end than at the beginning",
+    }
