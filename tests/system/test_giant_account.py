@@ -1,4 +1,4 @@
-"""One account among ordinary ones that owns very many rows. `make soak` gives it a million."""
+"""One account among ordinary ones that owns very many rows. `make large` gives it a million."""
 
 import os
 from collections.abc import Iterator
