@@ -55,9 +55,9 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
     `unknown` is the receipt of a batch of this lane whose commit was not answered; that is cleared up first.
     """
     require_lane(lane)
+    if unknown is not None and not _clear_up(self.runtime, sweep_id, lane, unknown):
+        return
     current, cutoff = open_sweep(self.runtime, sweep_id)
-    if unknown is not None:
-        resolve_batch(self.runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
     if current.status != SweepStatus.RUNNING or is_resting(self.runtime, current):
         return
     if stopped_since(self.runtime, cutoff):
@@ -75,7 +75,7 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
         return
     except BatchUnknownError as error:
         log.warning(events.BATCH_UNKNOWN, sweep=sweep_id, lane=lane, receipt=error.receipt_id, failure=str(error))
-        drain.apply_async((sweep_id, lane, error.receipt_id), countdown=1, **MINUTELY)
+        _ask_later(sweep_id, lane, error.receipt_id, seconds=1)
         return
     except Exception as error:
         _react(self, current, lane, error)
@@ -84,6 +84,21 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
         drain.apply_async((sweep_id, lane), **MINUTELY)
     if cutoff.policy == PolicyName.PURGE:
         wake_erasers(self.runtime)
+
+
+def _clear_up(runtime: Runtime, sweep_id: int, lane: int, unknown: int) -> bool:
+    """Say what became of a batch, and whether the database has answered; if not, it is asked again later."""
+    try:
+        resolve_batch(runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
+    except Unavailable:
+        _ask_later(sweep_id, lane, unknown, seconds=20)
+        return False
+    return True
+
+
+def _ask_later(sweep_id: int, lane: int, unknown: int, *, seconds: int) -> None:
+    """Let this lane ask what became of a batch. No other message knows of it, so this one never expires."""
+    drain.apply_async((sweep_id, lane, unknown), countdown=seconds)
 
 
 def _react(task: RetentionTask, current: Row[Any], lane: int, error: Exception) -> None:

@@ -1,5 +1,7 @@
 """What a test does to the server itself, as making a database or a role."""
 
+from typing import Any
+
 from sqlalchemy import text
 
 from worker.database import connect
@@ -8,7 +10,7 @@ __all__ = ["Administration"]
 
 
 class Administration:
-    """Runs statements outside any transaction, as CREATE DATABASE wants."""
+    """Runs statements outside any transaction, as CREATE DATABASE wants; returns the first value where there is one."""
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url, pooled=False)
@@ -19,6 +21,7 @@ class Administration:
     def __exit__(self, *_: object) -> None:
         self._engine.dispose()
 
-    def _run(self, statement: str) -> None:
+    def _run(self, statement: str) -> Any:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(statement))
+            done = connection.execute(text(statement))
+            return done.scalar() if done.returns_rows else None

@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import psutil
 import redis
@@ -9,7 +10,7 @@ from processes import until
 
 from worker import embedded
 
-__all__ = ["OwnServers"]
+__all__ = ["OwnServers", "is_gone"]
 
 
 class OwnServers:
@@ -25,15 +26,15 @@ class OwnServers:
         started = embedded.ensure(self._var, database=self._database, broker=True)
         self.database_url, self.broker_url = started.database_url, started.broker_url
 
-    def redis(self) -> redis.Redis:
+    def redis(self, **how: Any) -> redis.Redis:
         """A client of the Redis."""
-        return redis.Redis(unix_socket_path=self.broker_url.removeprefix("redis+socket://"))
+        return redis.Redis(unix_socket_path=self.broker_url.removeprefix("redis+socket://"), **how)
 
     def kill_redis(self) -> None:
         """Let Redis end without having written anything more."""
         process = self._redis_process()
         process.kill()
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "Redis is gone")
+        until(lambda: is_gone(process), "Redis is gone")
 
     def freeze_redis(self) -> None:
         """Let Redis answer nothing more, and no connection to it break."""
@@ -46,11 +47,23 @@ class OwnServers:
 
     def crash_postgresql(self) -> None:
         """End PostgreSQL at once, as an immediate shutdown does: connections break, the next start recovers."""
-        (found,) = self._var.glob("embedded/**/postmaster.pid")
-        process = psutil.Process(int(found.read_text().split()[0]))
+        process = self.postgresql()
         process.send_signal(signal.SIGQUIT)
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "PostgreSQL is gone")
+        until(lambda: is_gone(process), "PostgreSQL is gone")
+
+    def postgresql(self) -> psutil.Process:
+        """PostgreSQL's first process, of which all its others are children."""
+        (found,) = self._var.glob("embedded/**/postmaster.pid")
+        return psutil.Process(int(found.read_text().split()[0]))
 
     def _redis_process(self) -> psutil.Process:
         with self.redis() as client:
             return psutil.Process(client.info()["process_id"])
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Say whether a process has ended, though its parent may not know yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -96,6 +96,15 @@ class Scheduler(celery.beat.Scheduler):
         seconds: float = super().tick(*arguments, **options)
         return seconds
 
+    def is_due(self, entry: Any) -> Any:
+        """Say whether an entry is due, and in how many seconds to ask again.
+
+        One that was last due at an instant to come was so by a clock that has been put right since; Celery would wait
+        until it is there again.
+        """
+        entry.last_run_at = min(entry.last_run_at, entry.default_now())
+        return super().is_due(entry)
+
 
 class Ticking(bootsteps.StartStopStep):
     """A step of the consumer: ticks while its loop runs; not while it connects, and not when it has ended."""

@@ -195,8 +195,12 @@ def count_batch() -> ReturningUpdate[int]:
 
 
 def select_open(*, running: timedelta, others: timedelta) -> Select[Any]:
-    """Select unended sweeps last heard of longer ago than their status allows: every column of `sweeps`."""
-    silent = Sweep.heard_at < func.now() - case((Sweep.status == SweepStatus.RUNNING, running), else_=others)
+    """Select unended sweeps last heard of longer ago than their status allows: every column of `sweeps`.
+
+    Or as far ahead: that was said by a clock that has been put right since.
+    """
+    within = case((Sweep.status == SweepStatus.RUNNING, running), else_=others)
+    silent = not_(Sweep.heard_at.between(func.now() - within, func.now() + within))
     return select(*Sweep.__table__.columns).where(Sweep.ended_at.is_(None), silent).order_by(Sweep.id)
 
 

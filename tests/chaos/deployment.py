@@ -1,8 +1,10 @@
 """What the campaign strikes: servers, four workers, two beats and a web server, with people on the accounts."""
 
+import struct
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -11,20 +13,22 @@ from uuid import uuid4
 
 from administration import Administration
 from celery import Celery
-from crowd import PASSWORD, Diary, Person
-from crowd_promises import broken
-from crowd_records import keep_records, populate, write_down
-from own_servers import OwnServers
-from people import HASHER
-from processes import Process, Stack
+from crowd import Diary, Person
+from processes import Process, Stack, until
 from sqlalchemy import make_url, text
 
 from chaos.gate import Gate, gate
-from worker.database import connect, migrate
+from chaos.population import copied
+from chaos.servers import Servers
+from worker.database import connect
 
-__all__ = ["Deployment", "deployment"]
+__all__ = ["OPEN", "TESTS", "WRONG_CLOCK", "Deployment", "deployment"]
 
-WORKERS, BEATS = 4, 2
+TESTS = Path(__file__).parents[1]
+WRONG_CLOCK = TESTS / "wrong_clock"
+ACCOUNTS, WORKERS, BEATS = 300, 4, 2
+# Whose minutes last five seconds.
+TICKING, TICK_SECONDS = "chaos.ticking", 5
 SETTINGS = {
     "RETENTION_BATCH_ACCOUNTS": "8",
     "RETENTION_CEILING_SHARE": "1",
@@ -33,66 +37,104 @@ SETTINGS = {
     "RETENTION_COUNTER_ONLY_CRON": "0 0 1 1 *",
     "RETENTION_WEB_PORT": "0",
 }
-# The crowd's judgement asks for the time by this name.
-CLOCK = """
-CREATE SCHEMA clock;
-CREATE FUNCTION clock.now() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT pg_catalog.now()'
-"""
+STARTED = {"worker": b"ready.", "beat": b"beat: Starting", "web": b'"web.started"'}
 OPEN = "SELECT count(*) FROM sweeps WHERE ended_at IS NULL"
-FAILED = "SELECT count(*) FROM sweeps WHERE status = 'failed'"
-# A fault may well be an error that a sweep has met; that it does not end, or fails, is judged here.
-OF_ERRORS = "a sweep has met an error, or has not ended"
-# Where a commit was not answered, people do not know themselves what they did.
-OF_PEOPLE = {"what people did is not what the history tells", "what people did is not what the holds tell"}
-OF_LOGINS = {"a login is lost, of an account that was never left"}
+A_MINUTE = "UPDATE sweeps SET heard_at = heard_at - interval '1 minute' WHERE ended_at IS NULL"
+BEFORE_ACTIONS = """
+CREATE OR REPLACE FUNCTION chaos.before_actions() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN {}; RETURN NULL; END $$"""
 
 
 class Deployment:
-    """One database, one Redis, and every kind of process; only workers come to the database by the gate."""
+    """One database, one Redis, and every kind of process; only workers come to the database by the gate.
 
-    def __init__(self, servers: OwnServers, database_url: str, gate: Gate, directory: Path, **changes: str) -> None:
+    `changes` are of the environment of workers and beats; `beat` is the module of the application that beats run.
+
+    Attributes:
+        workers, beats, web: the processes that are there now.
+        ended: how often a process of a kind has ended with an exit code.
+        diary: what people did, once they are gone.
+    """
+
+    def __init__(
+        self, servers: Servers, database_url: str, gate: Gate, directory: Path, *, beat: str, **changes: str
+    ) -> None:
+        self._beat = beat
         self.servers, self.gate, self.database_url = servers, gate, database_url
         self.database = make_url(database_url).database
         self.engine = connect(database_url, pooled=False)
-        self.stack = Stack(database_url, servers.broker_url, directory, **SETTINGS | changes)
+        self._clock = directory / "clock"
+        self.step_clocks(timedelta())
+        self.stack = Stack(database_url, servers.broker_url, directory, **SETTINGS)
+        self._changes = {"CLOCK_SHIFT_FILE": str(self._clock)} | changes
         self._started = 0
+        self._logs: dict[int, Path] = {}
         self.workers: list[Process] = []
         self.beats: list[Process] = []
-        self.web: Process
+        self._webs: list[Process] = []
+        self.ended: Counter[tuple[str, int]] = Counter()
         self.diary = Diary()
         self._app = Celery(broker=servers.broker_url, set_as_current=False)
         self._app.config_from_object("celeryconfig")
 
-    def populate(self, accounts: int) -> None:
-        """Fill the database with accounts of every kind, some of them due."""
-        migrate(self.engine)
-        with self.engine.begin() as connection:
-            connection.execute(text(CLOCK))
-        keep_records(self.engine)
-        populate(self.engine, accounts=accounts, start=datetime.now(UTC), password_hash=HASHER.hash(PASSWORD))
-        with self.engine.begin() as connection:
-            # The years of some are over; whoever is due has one history, as all have.
-            connection.execute(text(OVERDUE))
+    @property
+    def web(self) -> Process:
+        """The web server that is there now."""
+        return self._webs[0]
+
+    @property
+    def web_log(self) -> Path:
+        """Where the web server that is there now writes to."""
+        return self._logs[self.web.pid]
 
     def revive(self) -> None:
         """Start what is not there, or no longer."""
-        self.workers = self._alive(self.workers, WORKERS, "celery", "-A", "worker", "worker", "--concurrency=2")
-        self.beats = self._alive(self.beats, BEATS, "celery", "-A", "worker", "beat")
-        (self.web,) = self._alive([self.web] if hasattr(self, "web") else [], 1, "worker", "serve")
+        self.workers = self._alive(
+            "worker", self.workers, WORKERS, "celery", "-A", "worker", "worker", "--concurrency=2"
+        )
+        self.beats = self._alive("beat", self.beats, BEATS, "celery", "-A", self._beat, "beat")
+        self._webs = self._alive("web", self._webs, 1, "worker", "serve")
+
+    def wait_until_at_work(self) -> None:
+        """Wait until every process is at its work."""
+        for kind, processes in (("worker", self.workers), ("beat", self.beats), ("web", self._webs)):
+            for process in processes:
+                until(lambda: STARTED[kind] in self._logs[process.pid].read_bytes(), f"a {kind} is at work")  # noqa: B023 - called at once
 
     def send(self, task: str, **how: Any) -> None:
         """Send a task by its name, as any other program would."""
         self._app.send_task(task, **how)
 
-    def administrator(self, statement: str) -> None:
-        """Carry a statement out from another database, outside any transaction."""
+    def administrator(self, statement: str) -> Any:
+        """Carry a statement out from another database, outside any transaction; returns the first value."""
         with Administration(self.servers.database_url) as administration:
-            administration(statement)
+            return administration(statement)
+
+    def before_actions(self, what: str) -> None:
+        """Let this happen before each statement that adds to the log of actions, in place of what happened before."""
+        with Administration(self.database_url) as administration:
+            administration(BEFORE_ACTIONS.format(what or "NULL"))
+
+    def step_clocks(self, by: timedelta) -> None:
+        """Let the clocks of our own processes be off by so much, of those that were started for it."""
+        if not self._clock.exists():
+            self._clock.write_bytes(bytes(8))
+        with self._clock.open("r+b") as file:
+            file.write(struct.pack("d", by.total_seconds()))
+
+    def workers_said(self, words: bytes) -> int:
+        """Count how often workers have said something in their logs."""
+        return sum(log.read_bytes().count(words) for log in self.stack.directory.glob("worker*.log"))
 
     def scalar(self, query: str) -> Any:
         """Ask the database one thing."""
         with self.engine.connect() as connection:
             return connection.scalar(text(query))
+
+    def column(self, query: str) -> list[Any]:
+        """Ask the database for one thing of many."""
+        with self.engine.connect() as connection:
+            return list(connection.scalars(text(query)))
 
     @contextmanager
     def people(self, seed: int, *, every: float = 0.01) -> Iterator[None]:
@@ -117,69 +159,55 @@ class Deployment:
             self.diary = person.diary
 
     def settle(self, most_ticks: int) -> int:
-        """Make a minute's tick each five seconds until no sweep is open; returns how many it took, or one too many."""
+        """Wait until no sweep is open; returns how many ticks it took, or one too many.
+
+        With each tick a minute goes by, so what was last heard of a sweep lies as much longer ago.
+        """
         for tick in range(most_ticks + 1):
-            ends = monotonic() + 5
+            ends = monotonic() + TICK_SECONDS
             while monotonic() < ends:
                 if not self.scalar(OPEN):
                     return tick
                 sleep(0.1)
             self.revive()  # whoever was told to stop may have taken until now
-            self.send("retention.dispatch", expires=55)
+            with self.engine.begin() as connection:
+                connection.execute(text(A_MINUTE))
         return most_ticks + 1
 
-    def judge(self) -> dict[str, int]:
-        """Return which promises are broken, and how often."""
-        with self.engine.connect() as connection:
-            write_down(self.engine, self.diary.done)
-            found = broken(connection)
-        found.pop(OF_ERRORS, None)
-        if self.diary.unavailable:
-            for promise in OF_PEOPLE | OF_LOGINS:
-                found.pop(promise, None)
-        verdicts = {"a sweep has failed": self.scalar(FAILED), "a sweep has not ended": self.scalar(OPEN)}
-        verdicts["people met something unexpected"] = sum(self.diary.unexpected.values())
-        verdicts["the log does not verify"] = self.stack.retention("log", "verify", "--whole").code
-        return found | {what: number for what, number in verdicts.items() if number}
-
     def close(self) -> None:
-        """End every process, and every connection."""
+        """End every process, and every connection; the database is no longer wanted."""
         self.stack.stop()
         self._app.close()
         self.engine.dispose()
+        self.administrator(f"DROP DATABASE {self.database} WITH (FORCE)")
 
-    def _alive(self, processes: list[Process], wanted: int, module: str, *arguments: str) -> list[Process]:
+    def _alive(self, kind: str, processes: list[Process], wanted: int, module: str, *arguments: str) -> list[Process]:
         alive = [each for each in processes if each.poll() is None]
-        is_worker = arguments[2:3] == ("worker",)  # a beat's application has that name, too
+        self.ended.update((kind, each.returncode) for each in processes if each not in alive)
         for _ in range(wanted - len(alive)):
             self._started += 1
-            name = f"{arguments[-1].strip('-').split('=')[0]}{self._started}"
-            worker = ("--hostname", f"{name}@%h") if is_worker else ()
-            url = self.gate.url if is_worker else self.database_url
-            alive.append(self.stack.start(module, *arguments, *worker, log=name, RETENTION_DATABASE_URL=url))
+            name = f"{kind}{self._started}"
+            of_a_worker = ("--hostname", f"{name}@%h") if kind == "worker" else ()
+            url = self.gate.url if kind == "worker" else self.database_url
+            changes = {} if kind == "web" else self._changes
+            started = self.stack.start(
+                module, *arguments, *of_a_worker, log=name, RETENTION_DATABASE_URL=url, **changes
+            )
+            self._logs[started.pid] = self.stack.directory / f"{name}.log"
+            alive.append(started)
         return alive
 
 
-OVERDUE = """
-WITH moved AS (
-    UPDATE job_seekings
-       SET invalidated_at = date_trunc('day', now() - interval '1830 days' * (1 + random() / 20), 'Asia/Tokyo')
-     WHERE status = 'invalid' AND account_id % 3 = 1 RETURNING account_id, invalidated_at)
-UPDATE transitions t SET at = moved.invalidated_at FROM moved
- WHERE t.account_id = moved.account_id AND t.kind = 'invalidate'
-"""
-
-
 @contextmanager
-def deployment(servers: OwnServers, directory: Path, **changes: str) -> Iterator[Deployment]:
-    """Run a deployment on a database of its own while the block runs."""
+def deployment(
+    servers: Servers, directory: Path, *, accounts: int = ACCOUNTS, beat: str = TICKING, **changes: str
+) -> Iterator[Deployment]:
+    """Run a deployment on a database of its own, with so many accounts, while the block runs."""
     with ExitStack() as made:
-        name = f"chaos_{uuid4().hex}"
-        with Administration(servers.database_url) as administration:
-            administration(f"CREATE DATABASE {name}")
+        servers.start()  # whatever a round that broke off has left
+        url = copied(servers, f"chaos_{uuid4().hex}", accounts=accounts)
         with servers.redis() as client:
             client.flushall()
-        url = make_url(servers.database_url).set(database=name).render_as_string(hide_password=False)
-        it = Deployment(servers, url, made.enter_context(gate(url)), directory, **changes)
+        it = Deployment(servers, url, made.enter_context(gate(url)), directory, beat=beat, **changes)
         made.callback(it.close)
         yield it

@@ -14,7 +14,7 @@ __all__ = ["Gate", "Outcome", "Point", "gate"]
 
 
 class Point(StrEnum):
-    """How far a batch has come: its next statement has arrived here, and the server has not got it."""
+    """How far a batch has come: its next statement has arrived here, and the server has not got it; or any instant."""
 
     CLAIM = "before the claim"
     ACT = "before it acts"
@@ -23,6 +23,7 @@ class Point(StrEnum):
     RECEIPT = "before its receipt"
     COMMIT = "before the commit"
     ANSWER = "before the commit's answer"
+    MOMENT = "at a random moment"
 
 
 class Outcome(StrEnum):
@@ -60,6 +61,7 @@ class Gate:
         self._armed: tuple[Point, Strike] | None = None
         self._skipped = 0
         self._arming = Lock()
+        self._sessions: set[tuple[socket.socket, socket.socket]] = set()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(Path(directory, ".s.PGSQL.5432")))
         self._listening.listen(100)
@@ -73,6 +75,14 @@ class Gate:
         self.reached.clear()
         self._skipped = skipped
         self._armed = (point, strike)
+
+    def cut(self) -> int:
+        """Break every connection, on both sides; returns how many there were."""
+        sessions = list(self._sessions)
+        for each in (end for session in sessions for end in session):
+            with suppress(OSError):  # it has just ended by itself
+                each.shutdown(socket.SHUT_RDWR)
+        return len(sessions)
 
     def close(self) -> None:
         """Take no more connections."""
@@ -92,6 +102,7 @@ class Gate:
                 server.connect(self._server)
             except OSError:
                 return
+            self._sessions.add((client, server))
             answering = Lock()
             answers = Thread(target=_answer, args=(server, client, answering), daemon=True)
             answers.start()
@@ -101,6 +112,7 @@ class Gate:
             with suppress(OSError):
                 server.shutdown(socket.SHUT_WR)
             answers.join()
+            self._sessions.discard((client, server))
 
     def _listen_to(self, client: socket.socket, server: socket.socket, answering: Lock) -> None:
         spoken = _Spoken()

@@ -88,4 +88,4 @@ def test_each_fault_strikes_before_any_strikes_again_the_same_for_the_same_seed(
 
 
 def test_only_a_fault_that_is_aimed_at_processes_may_end_one():
-    assert [each for each in NAMES if Strike(each, 0, 1).may_end_processes] == ["worker killed"]
+    assert [each for each in NAMES if Strike(each, 0, 1).may_end("worker")] == ["worker killed"]

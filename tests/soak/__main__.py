@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chaos.faults import FAULTS
-from own_servers import OwnServers
+from chaos.servers import Servers
 
 from soak.judge import findings
 from soak.report import page, write
 from soak.run import Terms, soak
+from soak.strikes import STRIKING
 from worker import embedded
 
 PLANTS = Path(__file__).parent / "plants"
@@ -36,9 +36,10 @@ def main() -> None:
     with TemporaryDirectory() as var:
         directory = Path(var, "soak")
         directory.mkdir()
-        servers = OwnServers(Path(var, "servers"), database=True)
-        faults = {name: FAULTS[name] for name in asked.fault or FAULTS}
-        seen = soak(servers, directory, terms, faults=faults, say=partial(print, flush=True), **mistake)
+        servers = Servers(Path(var, "servers"))
+        seen = soak(
+            servers, directory, terms, faults=asked.fault or STRIKING, say=partial(print, flush=True), **mistake
+        )
         embedded.release()
     found = findings(seen)
     if asked.report:
@@ -55,7 +56,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60, help="how long the load lasts; 60")
     parser.add_argument("--rate", type=float, default=3, help="accounts brought a second, four of five due; 3")
     parser.add_argument("--every", type=float, default=3, help="one fault in so many minutes, 0: none; 3")
-    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only these; may be repeated")
+    parser.add_argument("--fault", action="append", choices=STRIKING, help="only these; may be repeated")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between what people do; 0.5")
     parser.add_argument("--hurry", type=float, help="seconds between more ticks and sweeps; none unless given")
     parser.add_argument("--plant", action="append", choices=["memory", "connection", "key"], help="a leak, to be found")

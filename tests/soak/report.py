@@ -9,6 +9,7 @@ from statistics import median
 from soak.growth import Points, quarters, steady
 from soak.judge import FIGURES, lives, of_role, of_servers, roles
 from soak.run import Seen
+from soak.strikes import Strike
 
 __all__ = ["page", "write"]
 
@@ -67,7 +68,7 @@ def page(seen: Seen, found: dict[str, str]) -> str:
         "",
         "| fault | minute | s | processes ended |",
         "|---|---|---|---|",
-        *[f"| {each.fault} | {each.at / 60:.1f} | {each.lasts:.0f} | {_counted(each.ended)} |" for each in seen.struck],
+        *[f"| {each.fault} | {each.at / 60:.1f} | {each.lasts:.0f} | {_came_of(each)} |" for each in seen.struck],
         "",
         f"Answers of the web server: {_told(seen.answers)}.",
         "",
@@ -97,8 +98,8 @@ def _unit(figure: str) -> str:
     return ", MB" if figure == "memory" else ""
 
 
-def _counted(names: list[str]) -> str:
-    return _told(Counter(names)) or "none"
+def _came_of(strike: Strike) -> str:
+    return f"without effect: {strike.not_struck}" if strike.not_struck else _told(Counter(strike.ended)) or "none"
 
 
 def _told(counted: dict[str, int]) -> str:

@@ -2,21 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.deployment import Deployment, deployment
-from chaos.faults import FAULTS
-from own_servers import OwnServers
+from chaos.judgement import judge_data
+from chaos.servers import Servers
 
 from soak.asking import Asking
 from soak.feed import Feed
 from soak.logged import errors
 from soak.meanwhile import meanwhile
 from soak.seen import Sample, Watch, lasting, redis_client
-from soak.strikes import Faults, Strike, Strikes, plan
+from soak.strikes import STRIKING, Strike, Strikes, plan
 
 __all__ = ["Seen", "Terms", "soak"]
 
@@ -87,14 +87,13 @@ class Seen:
 class _Soak:
     """A deployment, and all who are busy with it."""
 
-    def __init__(self, it: Deployment, directory: Path, terms: Terms, faults: Faults) -> None:
+    def __init__(self, it: Deployment, directory: Path, terms: Terms, faults: Sequence[str]) -> None:
         self.it, self.terms, self.faults = it, terms, faults
         self.feed = Feed(it.engine, directory / "documents", terms.rate)
-        it.populate(terms.accounts)
         self.feed.begin()
         it.revive()
         self.began, self.began_at = time.monotonic(), time.time()
-        self.strikes = Strikes(it, faults, self.began)
+        self.strikes = Strikes(it, self.began)
         self.watch = Watch(it, self.feed, self.began)
         self.asking = Asking(it, self.began)
         self._hurried = 0.0
@@ -156,11 +155,11 @@ class _Soak:
 
 
 def soak(
-    servers: OwnServers,
+    servers: Servers,
     directory: Path,
     terms: Terms,
     *,
-    faults: Faults = FAULTS,
+    faults: Sequence[str] = STRIKING,
     say: Callable[[str], None] = print,
     **changes: str,
 ) -> Seen:
@@ -171,7 +170,7 @@ def soak(
         "RETENTION_DOCUMENTS_URL": f"file://{directory}/documents",
         "RETENTION_EXPORT_URL": export,
     }
-    with deployment(servers, directory, **settings | changes) as it:
+    with deployment(servers, directory, accounts=terms.accounts, beat="worker", **settings | changes) as it:
         a = _Soak(it, directory, terms, faults)
         with meanwhile(a.watch.watch, every=terms.look):
             broken = {} if a.rest() is not None else {"it did not come to rest at first": f"in {REST_SECONDS} seconds"}
@@ -182,7 +181,7 @@ def soak(
         broken |= _new_keys(keys, a.keys())
         with it.engine.begin() as connection:
             connection.exec_driver_sql("CREATE INDEX ON crowd.done (account_id)")
-        broken |= {promise: str(number) for promise, number in it.judge().items()}
+        broken |= {promise: str(number) for promise, number in judge_data(it).items()}
         if code := it.stack.retention("log", "verify", "--whole", "--against", export).code:
             broken["the exported log does not verify"] = f"exit code {code}"
         if files := a.feed.wrong_files():

@@ -1,16 +1,17 @@
 """Faults now and then: which, when and for how long is chosen by a seed; who was ended by them, and who was not."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from chaos.deployment import Deployment
+from chaos.faults import FAULTS, NotStruckError
 
-__all__ = ["Faults", "Strike", "Strikes", "plan"]
+__all__ = ["STRIKING", "Strike", "Strikes", "plan"]
 
-Faults = Mapping[str, Callable[[Deployment], AbstractContextManager[None]]]
+# A clock is stepped in a deployment that was started for that.
+STRIKING = [name for name, fault in FAULTS.items() if fault.clocks is None]
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 4, 30
 # What follows from a fault may come so much later: a worker takes half a minute to stop, a task as long to try again.
@@ -26,7 +27,8 @@ class Strike:
         at: seconds since the soak began.
         lasts: seconds.
         ended: processes that were found ended in it, or soon after.
-        failed: why it did not happen, if so.
+        failed: why it could not be done or undone, if so.
+        not_struck: why it had no effect, if so, as where it needs a batch that is held.
     """
 
     fault: str
@@ -34,11 +36,11 @@ class Strike:
     lasts: float
     ended: list[str] = field(default_factory=list)
     failed: str | None = None
+    not_struck: str | None = None
 
-    @property
-    def may_end_processes(self) -> bool:
-        """Whether it is aimed at processes of ours; a server that is away has to be outlived."""
-        return self.fault.startswith(("worker", "beat"))
+    def may_end(self, role: str) -> bool:
+        """Whether it is aimed at processes of a role; a server that is away has to be outlived."""
+        return role in FAULTS[self.fault].may_end
 
     def covers(self, at: float) -> bool:
         """Whether something that happens then may be its doing."""
@@ -66,8 +68,8 @@ class Strikes:
         unexplained: processes that ended though no fault was there to end them, and when.
     """
 
-    def __init__(self, it: Deployment, faults: Faults, began: float) -> None:
-        self._it, self._faults, self._began = it, faults, began
+    def __init__(self, it: Deployment, began: float) -> None:
+        self._it, self._began = it, began
         self._planned: list[Strike] = []
         self.struck: list[Strike] = []
         self.unexplained: list[str] = []
@@ -94,8 +96,10 @@ class Strikes:
 
     def _happen(self, strike: Strike) -> None:
         try:
-            with self._faults[strike.fault](self._it):
+            with FAULTS[strike.fault].strike(self._it):
                 time.sleep(strike.lasts)
+        except NotStruckError as error:
+            strike.not_struck = str(error)
         except Exception as error:  # noqa: BLE001 - one that fails is a finding, and the hour goes on
             strike.failed = f"{type(error).__name__}: {error}"
             self._it.servers.start()
@@ -110,7 +114,7 @@ class Strikes:
                 blamed = [each for each in self.struck if each.covers(self._now())]
                 for strike in blamed[-1:]:
                     strike.ended.append(ended)
-                if not any(each.may_end_processes for each in blamed):
+                if not any(each.may_end(role) for each in blamed):
                     after = f", after {blamed[-1].fault}" if blamed else ""
                     self.unexplained.append(f"{ended} at {self._now():.0f} s{after}")
 

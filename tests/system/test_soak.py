@@ -1,8 +1,7 @@
 """The soak in short: nothing grows under load and a fault; and each planted leak is seen. `make soak` is an hour."""
 
 import pytest
-from chaos.faults import FAULTS
-from own_servers import OwnServers
+from chaos.servers import Servers
 from soak.__main__ import PLANTS
 from soak.judge import findings
 from soak.run import Terms, soak
@@ -14,9 +13,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def test_nothing_grows_and_nothing_is_late(tmp_path):
-    servers = OwnServers(tmp_path / "servers", database=True)
-    faults = {"sessions ended": FAULTS["sessions ended"]}
-    seen = soak(servers, tmp_path, Terms(**SHORT, every=0.7), faults=faults)
+    seen = soak(Servers(tmp_path / "servers"), tmp_path, Terms(**SHORT, every=0.7), faults=["sessions ended"])
     assert findings(seen) == {}
     assert [strike.fault for strike in seen.struck] == ["sessions ended"]
     assert seen.waited
@@ -28,8 +25,7 @@ def test_nothing_grows_and_nothing_is_late(tmp_path):
 
 def test_leaks_are_seen(tmp_path):
     mistake = {"PYTHONPATH": str(PLANTS), "SOAK_PLANT": "memory connection key"}
-    servers = OwnServers(tmp_path / "servers", database=True)
-    found = findings(soak(servers, tmp_path, Terms(**SHORT, every=None), **mistake))
+    found = findings(soak(Servers(tmp_path / "servers"), tmp_path, Terms(**SHORT, every=None), **mistake))
     assert found.keys() >= {
         "memory of child grows",
         "connections of others grow",

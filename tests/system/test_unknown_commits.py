@@ -1,6 +1,9 @@
 """The connection breaks between a batch's commit and its answer: what became of it is looked up, never guessed."""
 
+from contextlib import closing
+
 import pytest
+from by_hand import ByHand
 from chaos.gate import Outcome, Point, gate
 from oracle import findings, remember
 from processes import Stack, until
@@ -66,6 +69,15 @@ def test_nothing_is_said_while_the_server_may_still_be_at_the_commit(engine, unk
         with pytest.raises(Unavailable, match="longer than one waits"):
             resolve_batch(engine, sweep_id=sweep_id, lane=0, receipt_id=receipt_id)
     assert logged == []
+
+
+def test_it_is_asked_again_and_never_out_of_date_for_as_long_as_the_database_is_away(broker_url):
+    with closing(ByHand("postgresql:///mypage?host=/nowhere", broker_url)) as hand:
+        hand.do("drain", 1, 0, 7)
+        with hand.app.connection_for_read() as connection:
+            message = connection.SimpleQueue("retention").get_nowait()
+    assert message.payload[0] == [1, 0, 7]
+    assert message.headers["expires"] is None
 
 
 @ARRIVED

@@ -1,0 +1,110 @@
+"""What strikes the workers, or only the processes in which they run tasks."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import psutil
+from own_servers import is_gone
+from processes import until
+
+from chaos.faults.fault import KILLED, STOPPED, NotStruckError, fault, struck
+
+if TYPE_CHECKING:
+    from chaos.deployment import Deployment
+
+__all__ = ["FAULTS", "all_of", "frozen"]
+
+# A batch may take 15 s to end, and Celery ends after that.
+STOPPING_SECONDS = 60
+
+
+@fault(may_end={"worker": {KILLED}})
+def worker_killed(it: "Deployment") -> Iterator[None]:
+    """All processes of every worker get SIGKILL, the one with the batch among them."""
+    for worker in it.workers:
+        os.killpg(worker.pid, signal.SIGKILL)
+    struck(lambda: all(worker.poll() == KILLED for worker in it.workers), "the workers are killed")
+    yield
+
+
+@fault()
+def worker_child_killed(it: "Deployment") -> Iterator[None]:
+    """The processes that run tasks get SIGKILL; their parents live."""
+    yield from _end_children(it, signal.SIGKILL)
+
+
+@fault()
+def worker_child_told_to_stop(it: "Deployment") -> Iterator[None]:
+    """The processes that run tasks get SIGTERM, which only their parents should."""
+    yield from _end_children(it, signal.SIGTERM)
+
+
+@fault(may_end={"worker": {STOPPED}})
+def worker_told_to_stop(it: "Deployment") -> Iterator[None]:
+    """Workers get SIGTERM, as in a rolling deployment."""
+    told = list(it.workers)
+    for worker in told:
+        worker.terminate()
+    yield
+    until(
+        lambda: all(worker.poll() is not None for worker in told),
+        "workers that were told to stop end",
+        STOPPING_SECONDS,
+    )
+
+
+@fault()
+def worker_frozen(it: "Deployment") -> Iterator[None]:
+    """All processes of every worker get SIGSTOP, and SIGCONT at the end."""
+    yield from frozen([each for worker in it.workers for each in all_of(worker.pid)])
+
+
+@fault()
+def worker_child_frozen(it: "Deployment") -> Iterator[None]:
+    """The processes that run tasks get SIGSTOP, and SIGCONT at the end; their parents go on."""
+    yield from frozen(_children(it))
+
+
+FAULTS = (
+    worker_killed,
+    worker_told_to_stop,
+    worker_frozen,
+    worker_child_killed,
+    worker_child_told_to_stop,
+    worker_child_frozen,
+)
+
+
+def all_of(pid: int) -> list[psutil.Process]:
+    """Return a process and its children."""
+    parent = psutil.Process(pid)
+    return [parent, *parent.children()]
+
+
+def frozen(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Let processes stand still until the fault is over."""
+    try:
+        for process in processes:
+            process.suspend()
+        struck(lambda: all(each.status() == psutil.STATUS_STOPPED for each in processes), "they stand still")
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def _children(it: "Deployment") -> list[psutil.Process]:
+    found = [child for worker in it.workers for child in psutil.Process(worker.pid).children()]
+    if not found:
+        raise NotStruckError("no worker has a child")
+    return found
+
+
+def _end_children(it: "Deployment", number: int) -> Iterator[None]:
+    children = _children(it)
+    for child in children:
+        child.send_signal(number)
+    struck(lambda: all(is_gone(child) for child in children), "the workers' children have ended")
+    yield
