@@ -71,7 +71,7 @@ def test_a_sweep_looks_at_the_rows_of_its_accounts_alone(filled, engine, name):
     with explaining(filled.runtime.engine) as plans:
         row = filled.carry_out(sweep)
     assert (row.status, 0 < row.accounts <= DUE) == ("done", True)
-    assert "tasks.batch.run_batch" in plans.who_asked("accounts")
+    assert "tasks.batch.act" in plans.who_asked("accounts")
     no_more_than_needed(plans, engine, rows=ROWS_OF_A_BATCH)
 
 
