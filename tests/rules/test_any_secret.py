@@ -59,6 +59,7 @@ def test_lines_of_tokens_made_others_let_in_nobody_by_mistake(file):
     @examples(300)
     @given(damaged(CONTENT) | altered_line())
     @example(CONTENT.replace(b'"role": "viewer"', b'"role": "viewer", "role": "approver"'))
+    @example(CONTENT.replace(b'"name"', b'"na' + b"[" * 10_000 + b'me"'))
     def check(content):
         file.write_bytes(content)
         try:

@@ -166,9 +166,14 @@ def _entry(where: str, line: str) -> Entry:
         entry = Entry.model_validate_json(line)
         json.loads(line, object_pairs_hook=without_doubles)
     except ValidationError as error:
-        said: Iterable[str] = (f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors())
+        said: Iterable[str] = (f"{_named(each['loc'])}: {each['msg']}" for each in error.errors())
         way = 'a line holds {"name": …, "role": …, "sha256": …}, as `retention token new` prints it'
         raise InvalidConfiguration(f"{where}: {'; '.join(said)}; {way}") from None
     except ValueError as error:
         raise InvalidConfiguration(f"{where}: {error}") from None
     return entry
+
+
+def _named(place: Iterable[int | str]) -> str:
+    """Return which part of an entry is wrong; a name that is none of ours may be anything, and is not repeated."""
+    return ".".join(str(part) for part in place if part in Entry.model_fields) or "it"
