@@ -32,7 +32,7 @@ from tasks.statements.proof import select_replay
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
-__all__ = ["Verdict", "comes_from_the_future", "judge", "stopped_since", "trust_clock"]
+__all__ = ["Verdict", "comes_from_the_future", "distrusts_clock", "judge", "stopped_since", "trust_clock"]
 
 SAMPLE_ACCOUNTS = 10
 
@@ -81,6 +81,13 @@ def stopped_since(runtime: Runtime, cutoff: Cutoff) -> bool:
     broker = runtime.broker_clock()
     with transaction(runtime.engine) as connection:
         return bool(pause_stops(connection, cutoff.policy) or _clock(runtime, connection, broker))
+
+
+def distrusts_clock(runtime: Runtime) -> bool:
+    """Say whether the clock gate would stop a sweep now: what is found by such a clock shows nothing."""
+    broker = runtime.broker_clock()
+    with transaction(runtime.engine) as connection:
+        return bool(_clock(runtime, connection, broker))
 
 
 def comes_from_the_future(runtime: Runtime, as_of: datetime) -> bool:
