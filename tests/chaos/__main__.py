@@ -5,6 +5,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,14 +26,12 @@ def main() -> None:
     """Run the rounds that are asked for; exit 1 if a promise was broken in any, or a fault did not strike."""
     asked = _asked()
     print(f"seed {asked.seed}", flush=True)
-    with TemporaryDirectory() as var:
-        place = _Place(Path(var))
+    with ExitStack() as over:
+        place = _Place(Path(over.enter_context(TemporaryDirectory())))
+        over.callback(embedded.release)
         if asked.plants:
-            lost = [name for name in asked.plant or PLANTS if not find(PLANTS[name], *place.next(PLANTS[name].fault))]
-            print(f"not found: {', '.join(lost)}" if lost else "every mistake is found")
-            sys.exit(1 if lost else 0)
+            sys.exit(_plants(asked.plant or list(PLANTS), place))
         rounds = list(_rounds(asked, place))
-        embedded.release()
     unsound = [each for each in rounds if each.verdict != "sound"]
     most = max((each.ticks for each in rounds), default=0)
     print(f"{len(rounds)} rounds, {len(rounds) - len(unsound)} sound; most ticks {most}")
@@ -64,6 +63,21 @@ class _Place:
     def forget(self) -> None:
         """Use these servers no more: nobody knows how a round that broke off has left them."""
         self._servers.clear()
+
+
+def _plants(names: list[str], place: _Place) -> int:
+    """Make each of these mistakes; returns an exit code."""
+    lost = []
+    for name in names:
+        try:
+            found = find(PLANTS[name], *place.next(PLANTS[name].fault))
+        except Exception:  # noqa: BLE001 - said here, and the next one is looked for
+            traceback.print_exc()
+            place.forget()
+            found = False
+        lost += [] if found else [name]
+    print(f"not found: {', '.join(lost)}" if lost else "every mistake is found")
+    return 1 if lost else 0
 
 
 def _asked() -> argparse.Namespace:

@@ -41,7 +41,7 @@ SELECT count(*) FROM accounts a JOIN job_seekings j ON j.account_id = a.id
         OR a.state = 'withdrawn' AND crowd.window_ends(a.withdrawn_at) <= started.at)
    AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = a.id)
    AND NOT EXISTS (SELECT FROM transitions t WHERE t.account_id = a.id AND t.at >= started.at)
-""".replace("started.at", "(SELECT min(created_at) FROM sweeps)")
+""".replace("started.at", "(SELECT min(created_at) FROM sweeps WHERE actor = 'chaos')")
 
 
 def left_by_sweeps(it: Deployment) -> dict[str, int]:
@@ -52,7 +52,9 @@ def left_by_sweeps(it: Deployment) -> dict[str, int]:
 
 def judge(it: Deployment, fault: Fault) -> dict[str, int]:
     """Return which promises are broken, and how often."""
-    it.revive()  # which notes what has ended
+    it.revive()
+    it.wait_until_at_work()
+    it.revive()  # which notes what has ended, also of what was to take its place
     found = _of_accounts(it, fault) | {what: it.scalar(query) for what, query in QUERIES.items()}
     found["people met something unexpected"] = sum(it.diary.unexpected.values())
     found["the log does not verify"] = it.stack.retention("log", "verify", "--whole").code
@@ -110,7 +112,6 @@ def _logs(it: Deployment) -> Iterator[Path]:
 
 
 def _web_answers(it: Deployment) -> bool:
-    it.wait_until_at_work()
     lines = [json.loads(line) for line in it.web_log.read_bytes().splitlines() if b'"web.started"' in line]
     with httpx.Client(base_url=f"http://127.0.0.1:{lines[-1]['port']}", trust_env=False, timeout=30) as client:
         return client.get("/readyz").status_code == 200

@@ -56,8 +56,12 @@ class Servers(OwnServers):
 
     def limit_postgresql_files(self, most_bytes: str) -> None:
         """Let no process of PostgreSQL's make a file larger than that; the first one's children inherit it."""
-        server = self.postgresql()
-        for process in (server, *server.children()):
+        try:
+            server = self.postgresql()
+            processes = [server, *server.children()]
+        except (ValueError, psutil.NoSuchProcess):  # it has ended, and its limit with it
+            return
+        for process in processes:
             _limit(process.pid, most_bytes)
 
     def is_postgresql_ready(self) -> bool:
