@@ -120,12 +120,13 @@ def _act(connection: Connection, policy: Policy, runtime: Runtime, account_id: i
 
 
 def _conclude(runtime: Runtime, sweep_id: int) -> None:
-    """Reconcile the sweep and end it, as any worker would that came first."""
+    """Reconcile the sweep and end it, as any worker would that came first; what is left unended, one ends."""
+    is_left = False
     while True:
         with transaction(runtime.engine) as connection:
             current = connection.execute(select_sweeps(ids=[sweep_id])).one()
         if current.status == SweepStatus.FAILED:
             raise Unverified(f"sweep {sweep_id} failed: {current.failure}")
-        if current.ended_at is not None:
+        if is_left or current.ended_at is not None:
             return
-        conclude(runtime, current, [])
+        is_left = conclude(runtime, current, [])

@@ -14,6 +14,7 @@ from models.errors import Refused
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.control import WORKER
+from tasks.gates import distrusts_clock
 from tasks.open_sweep import open_sweep
 from tasks.pauses import pause
 from tasks.reconcile import find_left, reconcile
@@ -40,10 +41,11 @@ log = structlog.get_logger()
 def reconcile_sweep(self: RetentionTask, sweep_id: int) -> None:
     """Reconcile a running sweep that has nothing left to do, and end it; a finding fails it and pauses its policy.
 
-    Every drain that finds nothing left asks for it; who comes second has nothing to do.
+    Every drain that finds nothing left asks for it; who comes second has nothing to do. By a database's clock that was
+    set back nobody is due, and whoever was acted on, was so too early: then a later minute asks again.
     """
     current, cutoff = open_sweep(self.runtime, sweep_id)
-    if current.status != SweepStatus.RUNNING:
+    if current.status != SweepStatus.RUNNING or distrusts_clock(self.runtime):
         return
     left = _find_left(self.runtime, current, cutoff)
     if left is None:
@@ -61,7 +63,9 @@ def _alone(engine: Engine, sweep_id: int) -> Iterator[bool]:
 
 
 def conclude(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
-    """Reconcile for as long as a drain takes, and end the sweep where all is judged; returns whether it was.
+    """Reconcile for as long as a drain takes, and end the sweep where all is judged; returns whether to leave it.
+
+    It is left unended, too, where the database's clock is not to be trusted: a later minute goes on.
 
     Args:
         runtime: what to work with.
@@ -76,6 +80,8 @@ def conclude(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
         after=current.reconciled_to,
         enough=runtime.patience(),
     )
+    if distrusts_clock(runtime):  # it may have been set since
+        return True
     if findings := left + found.findings:
         give_up(runtime.engine, current, "; ".join(findings))
         return True

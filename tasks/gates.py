@@ -34,7 +34,15 @@ from tasks.statements.proof import select_replay
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
-__all__ = ["Verdict", "comes_from_the_future", "judge", "judge_alone", "stopped_since", "trust_clock"]
+__all__ = [
+    "Verdict",
+    "comes_from_the_future",
+    "distrusts_clock",
+    "judge",
+    "judge_alone",
+    "stopped_since",
+    "trust_clock",
+]
 
 SAMPLE_ACCOUNTS = 10
 # Beyond the number of every sweep.
@@ -112,11 +120,23 @@ def stopped_since(runtime: Runtime, cutoff: Cutoff) -> bool:
         return bool(pause_stops(connection, cutoff.policy) or _clock(runtime, connection, broker))
 
 
+def distrusts_clock(runtime: Runtime) -> bool:
+    """Say whether the clock gate would stop a sweep now: what is found by such a clock shows nothing."""
+    broker = runtime.broker_clock()
+    with transaction(runtime.engine) as connection:
+        return bool(_clock(runtime, connection, broker))
+
+
 def comes_from_the_future(runtime: Runtime, as_of: datetime) -> bool:
-    """Say whether a sweep was asked for by a clock that was ahead, and has been put right since."""
+    """Say whether a sweep was asked for by a clock that was ahead, and has been put right since.
+
+    Where the clocks disagree, it may be the present one that is behind.
+    """
+    broker = runtime.broker_clock()
     with transaction(runtime.engine) as connection:
         now, _ = connection.execute(select_clock()).one()
-    return as_of > now + timedelta(seconds=runtime.limits.skew_seconds)
+    is_ahead = as_of > now + timedelta(seconds=runtime.limits.skew_seconds)
+    return is_ahead and not clock_stops(runtime.limits, now=now, others=_others(broker), trusted=None)
 
 
 def trust_clock(runtime: Runtime) -> datetime:
@@ -134,8 +154,11 @@ def trust_clock(runtime: Runtime) -> datetime:
 
 def _clock(runtime: Runtime, connection: Connection, broker: datetime) -> list[Stop]:
     now, trusted = connection.execute(select_clock()).one()
-    others = {"this worker": datetime.now(UTC), "the broker": broker}
-    return clock_stops(runtime.limits, now=now, others=others, trusted=trusted)
+    return clock_stops(runtime.limits, now=now, others=_others(broker), trusted=trusted)
+
+
+def _others(broker: datetime) -> dict[str, datetime]:
+    return {"this worker": datetime.now(UTC), "the broker": broker}
 
 
 def _catalog(runtime: Runtime, connection: Connection) -> list[Stop]:

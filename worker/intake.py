@@ -14,6 +14,7 @@ from celery import current_app
 from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.json import loads
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from redis.exceptions import OutOfMemoryError
 
 from celeryconfig import broker_transport_options, task_default_queue
 from tasks import events
@@ -116,6 +117,17 @@ class QoS(redis.QoS):
     """Messages that were taken and are not done; of those of a worker that died, each is given back."""
 
     channel: "Channel"
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note who has a message; where Redis has no memory left for that, it is done all the same.
+
+        Celery would end the worker, and the message be lost, which is taken from the queue already. Should this worker
+        die over it, a later minute wakes what it was to wake.
+        """
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            super(redis.QoS, self).append(message, delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Give a message back; where nobody can read what was kept of it, forget it, for others wait behind it."""

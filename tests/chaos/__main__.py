@@ -5,6 +5,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from chaos import faketime
 from chaos.campaign import Round, strike
-from chaos.faults import FAULTS, Clocks, Fault
+from chaos.faults import FAULTS, Clocks
 from chaos.gate import Point
 from chaos.planting import PLANTS, environment, find
 from chaos.servers import Servers
@@ -25,20 +26,19 @@ def main() -> None:
     """Run the rounds that are asked for; exit 1 if a promise was broken in any, or a fault did not strike."""
     asked = _asked()
     print(f"seed {asked.seed}", flush=True)
-    with TemporaryDirectory() as var:
-        place = _Place(Path(var))
+    with ExitStack() as over:
+        place = _Place(Path(over.enter_context(TemporaryDirectory())))
+        over.callback(embedded.release)
         if asked.plants:
-            lost = [name for name in asked.plant or PLANTS if not find(PLANTS[name], *place.next(PLANTS[name].fault))]
-            print(f"not found: {', '.join(lost)}" if lost else "every mistake is found")
-            sys.exit(1 if lost else 0)
+            sys.exit(_plants(asked.plant or list(PLANTS), place))
         rounds = list(_rounds(asked, place))
-        embedded.release()
     unsound = [each for each in rounds if each.verdict != "sound"]
     most = max((each.ticks for each in rounds), default=0)
     print(f"{len(rounds)} rounds, {len(rounds) - len(unsound)} sound; most ticks {most}")
     for each in unsound:
         print(_line(each))
-    _say_what_is_left_out()
+    if faketime.library() is None:
+        print(f"\033[1;31m{faketime.LEFT_OUT}\033[0m")
     sys.exit(1 if unsound else 0)
 
 
@@ -64,6 +64,21 @@ class _Place:
     def forget(self) -> None:
         """Use these servers no more: nobody knows how a round that broke off has left them."""
         self._servers.clear()
+
+
+def _plants(names: list[str], place: _Place) -> int:
+    """Make each of these mistakes; returns an exit code."""
+    lost = []
+    for name in names:
+        try:
+            found = find(PLANTS[name], *place.next(PLANTS[name].fault))
+        except Exception:  # noqa: BLE001 - said here, and the next one is looked for
+            traceback.print_exc()
+            place.forget()
+            found = False
+        lost += [] if found else [name]
+    print(f"not found: {', '.join(lost)}" if lost else "every mistake is found")
+    return 1 if lost else 0
 
 
 def _asked() -> argparse.Namespace:
@@ -106,16 +121,12 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
         for turn in range(len(points))
         for number, fault in enumerate(faults)
     ]
-    possible = [(fault, point) for fault, point in pairs if _is_possible(FAULTS[fault], point)]
+    possible = [pair for pair in pairs if FAULTS[pair[0]].clocks is not Clocks.DATABASE or faketime.library()]
     chosen = possible if asked.rounds is None else Random(asked.seed).choices(possible, k=asked.rounds)
     mine, of = map(int, asked.share.split("/"))
     for fault, point in chosen[mine - 1 :: of]:
         # A round's own seed, so that it is the same when asked for alone.
         yield fault, point, Random(f"{asked.seed} {fault} {point}").randrange(2**32)
-
-
-def _is_possible(fault: Fault, point: Point) -> bool:
-    return point not in fault.never_at and (fault.clocks is not Clocks.DATABASE or faketime.library() is not None)
 
 
 def _document(done: Round) -> dict[str, Any]:
@@ -128,14 +139,6 @@ def _line(done: Round) -> str:
     hit = "".join(f" | hit: {command}, exit code {code}" for command, code in done.hit.items())
     said = "; ".join(what) or "sound"
     return f"{done.fault} | {done.point} ({done.outcome}) | {done.acted} acted on | {done.ticks} ticks | {said}{hit}"
-
-
-def _say_what_is_left_out() -> None:
-    if faketime.library() is None:
-        print(f"\033[1;31m{faketime.LEFT_OUT}\033[0m")
-    for fault in FAULTS.values():
-        for point, why in fault.never_at.items():
-            print(f"not applicable: {fault.name} {point}: {why}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -96,10 +97,10 @@ class Deployment:
         self._webs = self._alive("web", self._webs, 1, "worker", "serve")
 
     def wait_until_at_work(self) -> None:
-        """Wait until every process is at its work."""
+        """Wait until every process is at its work, or has ended."""
         for kind, processes in (("worker", self.workers), ("beat", self.beats), ("web", self._webs)):
             for process in processes:
-                until(lambda: STARTED[kind] in self._logs[process.pid].read_bytes(), f"a {kind} is at work")  # noqa: B023 - called at once
+                until(partial(self._has_begun, process, STARTED[kind]), f"a {kind} is at work")
 
     def send(self, task: str, **how: Any) -> None:
         """Send a task by its name, as any other program would."""
@@ -180,6 +181,9 @@ class Deployment:
         self._app.close()
         self.engine.dispose()
         self.administrator(f"DROP DATABASE {self.database} WITH (FORCE)")
+
+    def _has_begun(self, process: Process, says: bytes) -> bool:
+        return process.poll() is not None or says in self._logs[process.pid].read_bytes()
 
     def _alive(self, kind: str, processes: list[Process], wanted: int, module: str, *arguments: str) -> list[Process]:
         alive = [each for each in processes if each.poll() is None]

@@ -41,18 +41,20 @@ SELECT count(*) FROM accounts a JOIN job_seekings j ON j.account_id = a.id
         OR a.state = 'withdrawn' AND crowd.window_ends(a.withdrawn_at) <= started.at)
    AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = a.id)
    AND NOT EXISTS (SELECT FROM transitions t WHERE t.account_id = a.id AND t.at >= started.at)
-""".replace("started.at", "(SELECT min(created_at) FROM sweeps)")
+""".replace("started.at", "(SELECT min(created_at) FROM sweeps WHERE actor = 'chaos')")
 
 
 def left_by_sweeps(it: Deployment) -> dict[str, int]:
     """Return how many were left that were due, though every sweep is done; before another sweep takes them."""
     left = it.scalar(LEFT)
-    return {"a sweep was called done that has left somebody": left} if left else {}
+    return {"sweeps have ended and left somebody": left} if left else {}
 
 
 def judge(it: Deployment, fault: Fault) -> dict[str, int]:
     """Return which promises are broken, and how often."""
-    it.revive()  # which notes what has ended
+    it.revive()
+    it.wait_until_at_work()
+    it.revive()  # which notes what has ended, also of what was to take its place
     found = judge_data(it, unjudged=OF_DATES if fault.clocks is Clocks.DATABASE else set())
     for (kind, code), number in it.ended.items():
         if code not in fault.may_end.get(kind, ()):
@@ -112,7 +114,6 @@ def _logs(it: Deployment) -> Iterator[Path]:
 
 
 def _web_answers(it: Deployment) -> bool:
-    it.wait_until_at_work()
     lines = [json.loads(line) for line in it.web_log.read_bytes().splitlines() if b'"web.started"' in line]
     with httpx.Client(base_url=f"http://127.0.0.1:{lines[-1]['port']}", trust_env=False, timeout=30) as client:
         return client.get("/readyz").status_code == 200

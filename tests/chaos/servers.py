@@ -56,8 +56,12 @@ class Servers(OwnServers):
 
     def limit_postgresql_files(self, most_bytes: str) -> None:
         """Let no process of PostgreSQL's make a file larger than that; the first one's children inherit it."""
-        server = self.postgresql()
-        for process in (server, *server.children()):
+        try:
+            server = self.postgresql()
+            processes = [server, *server.children()]
+        except (ValueError, psutil.NoSuchProcess):  # it has ended, and its limit with it
+            return
+        for process in processes:
             _limit(process.pid, most_bytes)
 
     def is_postgresql_ready(self) -> bool:
@@ -93,4 +97,11 @@ def _limit(pid: int, most_bytes: str) -> None:
     prefix = _as_nobody() if os.geteuid() == 0 else []
     command = [*prefix, "prlimit", f"--pid={pid}", f"--fsize={most_bytes}:"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 or not psutil.pid_exists(pid), done.stderr
+    assert done.returncode == 0 or _has_ended(pid), done.stderr
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return is_gone(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True

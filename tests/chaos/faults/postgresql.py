@@ -42,7 +42,7 @@ def disk_full(it: "Deployment") -> Iterator[None]:
 
     Its processes get a limit to a file's size (RLIMIT_FSIZE), which every child inherits; a write beyond it fails with
     EFBIG as one to a full disk does with ENOSPC. The next commit cannot be written down, so PostgreSQL panics, begins
-    to recover, cannot write either, and panics again, until there is room.
+    to recover, cannot write either, and panics again, until there is room; or it ends, and is started again then.
     """
     place = it.scalar("SELECT file_offset FROM pg_walfile_name_offset(pg_current_wal_lsn())")
     it.servers.limit_postgresql_files(str(max(place, SMALLEST_FILE)))
@@ -51,6 +51,7 @@ def disk_full(it: "Deployment") -> Iterator[None]:
         struck(lambda: not it.servers.is_postgresql_ready(), "PostgreSQL cannot go on", 30)
     finally:
         it.servers.limit_postgresql_files("unlimited")
+        it.servers.start()
         until(it.servers.is_postgresql_ready, "PostgreSQL has recovered")
         it.servers.limit_postgresql_files("unlimited")  # of a child that was made meanwhile
 

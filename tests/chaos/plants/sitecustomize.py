@@ -3,10 +3,10 @@
 Where each shows, and as what, is said in `chaos/planting.py`.
 """
 
+import datetime as dt
 import os
 import runpy
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
 
 if "CHAOS_STEPPED" in os.environ:  # of two such files only the first is taken
@@ -124,7 +124,7 @@ def swallowed():
 def believed():
     """A worker believes its own clock, and asks no other."""
     blind()
-    tasks.dispatch.trust_clock = lambda _: datetime.now(UTC)
+    tasks.dispatch.trust_clock = lambda _: dt.datetime.now(dt.UTC)
     tasks.sweep.comes_from_the_future = lambda *_: False
 
 
