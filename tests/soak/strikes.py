@@ -8,13 +8,18 @@ from random import Random
 
 from chaos.deployment import Deployment
 
-__all__ = ["Faults", "Strike", "Strikes", "plan"]
+__all__ = ["Faults", "Strike", "Strikes", "aims_at_processes", "plan"]
 
 Faults = Mapping[str, Callable[[Deployment], AbstractContextManager[None]]]
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 4, 30
 # What follows from a fault may come so much later: a worker takes half a minute to stop, a task as long to try again.
 AFTERMATH_SECONDS = 60
+
+
+def aims_at_processes(fault: str) -> bool:
+    """Whether a fault may end processes of ours; a server that is away has to be outlived."""
+    return fault.startswith(("worker", "beat"))
 
 
 @dataclass(slots=True)
@@ -35,27 +40,26 @@ class Strike:
     ended: list[str] = field(default_factory=list)
     failed: str | None = None
 
-    @property
-    def may_end_processes(self) -> bool:
-        """Whether it is aimed at processes of ours; a server that is away has to be outlived."""
-        return self.fault.startswith(("worker", "beat"))
-
     def covers(self, at: float) -> bool:
         """Whether something that happens then may be its doing."""
         return self.at <= at <= self.at + self.lasts + AFTERMATH_SECONDS
 
 
 def plan(names: list[str], seed: int, *, seconds: float, every: float) -> Iterator[Strike]:
-    """Choose one fault in each span of time, none again before all have been; nothing strikes at the end."""
+    """Choose one fault in each span of time, none again before all have been; nothing strikes at the end.
+
+    Those that are aimed at processes come first and once, so that who is started after them lives long enough to be
+    judged: a process that has done little yet grows, as its caches fill.
+    """
     random = Random(seed)
-    waiting: list[str] = []
+    aimed = [name for name in names if aims_at_processes(name)]
+    others = [name for name in names if name not in aimed]
+    waiting = [*random.sample(others, len(others)), *random.sample(aimed, len(aimed))]
+    longest = min(LONGEST_SECONDS, every / 4)
     for number in range(max(1, int(seconds // every) - 1)):
-        if not waiting:
-            waiting = random.sample(names, len(names))
+        waiting = waiting or random.sample(others or aimed, len(others or aimed))
         at = every * (number + random.uniform(0.2, 0.6))
-        yield Strike(
-            waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, min(LONGEST_SECONDS, every / 4)), 1)
-        )
+        yield Strike(waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, longest), 1))
 
 
 class Strikes:
@@ -110,7 +114,7 @@ class Strikes:
                 blamed = [each for each in self.struck if each.covers(self._now())]
                 for strike in blamed[-1:]:
                     strike.ended.append(ended)
-                if not any(each.may_end_processes for each in blamed):
+                if not any(aims_at_processes(each.fault) for each in blamed):
                     after = f", after {blamed[-1].fault}" if blamed else ""
                     self.unexplained.append(f"{ended} at {self._now():.0f} s{after}")
 
