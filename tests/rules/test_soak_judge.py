@@ -7,7 +7,7 @@ import pytest
 from soak.judge import findings
 from soak.run import Seen, Terms
 from soak.seen import Process, Sample
-from soak.strikes import Strike, plan
+from soak.strikes import Strike, aims_at_processes, plan
 
 TERMS = Terms(seed=1)
 NAMES = ["redis killed", "worker killed", "read only"]
@@ -81,11 +81,19 @@ def test_what_did_not_happen_or_did_not_come_to_rest_is_found():
 
 def test_each_fault_strikes_before_any_strikes_again_the_same_for_the_same_seed():
     planned = list(plan(NAMES, 1, seconds=3600, every=180))
-    assert [strike.fault for strike in plan(NAMES, 1, seconds=3600, every=180)] == [each.fault for each in planned]
-    assert all({each.fault for each in planned[at : at + 3]} == set(NAMES) for at in range(0, 18, 3))
+    assert list(plan(NAMES, 1, seconds=3600, every=180)) == planned
+    assert {each.fault for each in planned[:3]} == set(NAMES)
     assert all(before.at + before.lasts < after.at for before, after in itertools.pairwise(planned))
     assert planned[-1].at + planned[-1].lasts < 3600 - 180
 
 
 def test_only_a_fault_that_is_aimed_at_processes_may_end_one():
     assert [each for each in NAMES if Strike(each, 0, 1).may_end("worker")] == ["worker killed"]
+
+
+def test_what_ends_processes_strikes_first_and_once_so_that_others_live_long_enough_to_be_judged():
+    assert [each for each in NAMES if aims_at_processes(each)] == ["worker killed"]
+    for seed in range(20):
+        names = [each.fault for each in plan(NAMES, seed, seconds=3600, every=180)]
+        assert names[0] == "worker killed"
+        assert "worker killed" not in names[1:]

@@ -29,7 +29,7 @@ def main() -> None:
         rate=asked.rate,
         every=asked.every or None,
         look=min(10.0, asked.minutes),
-        warm_up=min(5.0, asked.minutes / 4),
+        warm_up=min(15.0, asked.minutes / 4),
         pause=asked.pause,
         hurry=asked.hurry,
     )

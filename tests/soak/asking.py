@@ -23,7 +23,9 @@ class Asking:
 
     def __init__(self, it: Deployment, began: float) -> None:
         self._it, self._began = it, began
-        self._client = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
+        # A connection for each: the server ends one that was idle for as long as there is between two.
+        alone = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(timeout=PATIENCE_SECONDS, limits=alone, trust_env=False)
         self.answers: Counter[str] = Counter()
         self.failed: list[tuple[float, str]] = []
 

@@ -35,7 +35,7 @@ def _lines(log: Path) -> Iterator[tuple[float, str]]:
                 told = json.loads(line)
                 at = datetime.fromisoformat(told["timestamp"]).timestamp()
             except (ValueError, TypeError, KeyError):
-                yield at, "a line that is none of ours"
+                yield at, f"a line that is none of ours: {line[:60]!r}"
             else:
                 # What was not available is tried again, as where there is too much to do; for how long, lateness tells.
                 error = str(told.get("error", ""))

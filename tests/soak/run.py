@@ -50,7 +50,7 @@ class Terms:
     accounts: int = 2000
     every: float | None = 3
     look: float = 10
-    warm_up: float = 5
+    warm_up: float = 15
     pause: float = 0.5
     hurry: float | None = None
 

@@ -8,7 +8,7 @@ from random import Random
 from chaos.deployment import Deployment
 from chaos.faults import FAULTS, NotStruckError
 
-__all__ = ["STRIKING", "Strike", "Strikes", "plan"]
+__all__ = ["STRIKING", "Strike", "Strikes", "aims_at_processes", "plan"]
 
 # A clock is stepped in a deployment that was started for that.
 STRIKING = [name for name, fault in FAULTS.items() if fault.clocks is None]
@@ -16,6 +16,11 @@ STRIKING = [name for name, fault in FAULTS.items() if fault.clocks is None]
 SHORTEST_SECONDS, LONGEST_SECONDS = 4, 30
 # What follows from a fault may come so much later: a worker takes half a minute to stop, a task as long to try again.
 AFTERMATH_SECONDS = 60
+
+
+def aims_at_processes(fault: str) -> bool:
+    """Whether a fault may end processes of ours; a server that is away has to be outlived."""
+    return bool(FAULTS[fault].may_end)
 
 
 @dataclass(slots=True)
@@ -48,16 +53,20 @@ class Strike:
 
 
 def plan(names: list[str], seed: int, *, seconds: float, every: float) -> Iterator[Strike]:
-    """Choose one fault in each span of time, none again before all have been; nothing strikes at the end."""
+    """Choose one fault in each span of time, none again before all have been; nothing strikes at the end.
+
+    Those that are aimed at processes come first and once, so that who is started after them lives long enough to be
+    judged: a process that has done little yet grows, as its caches fill.
+    """
     random = Random(seed)
-    waiting: list[str] = []
+    aimed = [name for name in names if aims_at_processes(name)]
+    others = [name for name in names if name not in aimed]
+    waiting = [*random.sample(others, len(others)), *random.sample(aimed, len(aimed))]
+    longest = min(LONGEST_SECONDS, every / 4)
     for number in range(max(1, int(seconds // every) - 1)):
-        if not waiting:
-            waiting = random.sample(names, len(names))
+        waiting = waiting or random.sample(others or aimed, len(others or aimed))
         at = every * (number + random.uniform(0.2, 0.6))
-        yield Strike(
-            waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, min(LONGEST_SECONDS, every / 4)), 1)
-        )
+        yield Strike(waiting.pop(), round(at, 1), round(random.uniform(SHORTEST_SECONDS, longest), 1))
 
 
 class Strikes:

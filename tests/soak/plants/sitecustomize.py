@@ -6,20 +6,12 @@ from uuid import uuid4
 import psycopg
 from celery.signals import task_prerun
 
-import tasks.batch
-
 kept = []
 
 
 def memory():
-    """Each batch leaves some megabytes behind, written to, so that they are really there."""
-    seal = tasks.batch.seal
-
-    def sealing(connection, *acted, **how):
-        kept.append(b"x" * 2_000_000)
-        return seal(connection, *acted, **how)
-
-    tasks.batch.seal = sealing
+    """Each task leaves some megabytes behind, written to, so that they are really there."""
+    task_prerun.connect(lambda **_: kept.append(b"x" * 2_000_000), weak=False)
 
 
 def connection():
