@@ -1,7 +1,9 @@
 """Gates on a real database: what holds a sweep, what a person then can do, and that nothing is touched until then."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from queue import Empty
 
 import pytest
 from actor import Actor
@@ -700,3 +702,17 @@ def test_a_sweep_is_not_rejected_as_one_to_come_by_a_clock_that_was_set_back_bef
     clock.set(datetime.now(UTC), speed=1)
     assert hand.carry_out(number).status == "done"
     assert not set(accounts) & set(hand.accounts())
+
+
+@pytest.mark.parametrize(("ahead", "prepared"), [(timedelta(), True), (timedelta(days=2), False)])
+def test_partitions_are_prepared_but_not_for_a_time_that_a_wrong_clock_says(by_hand, clock, ahead, prepared):
+    hand = by_hand()
+    clock.set(datetime.now(UTC) + ahead, speed=1)
+    hand.do("dispatch")
+    sent = set()
+    with hand.app.connection_for_read() as connection, suppress(Empty):
+        queue = connection.SimpleQueue("retention")
+        while True:
+            sent.add(queue.get_nowait().headers["task"])
+    assert {"retention.recover", "retention.measure"} <= sent
+    assert ("retention.prepare_log" in sent) == prepared
