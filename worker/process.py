@@ -1,7 +1,9 @@
 """What a Celery process of ours does at its start and around its forks."""
 
+import logging
 from dataclasses import replace
 
+import billiard.util
 from celery.signals import (
     celeryd_init,
     setup_logging,
@@ -42,7 +44,7 @@ def process_app() -> RetentionApp:
     app.Beat = app.subclass_with_self(Beat)  # type: ignore[misc]
     app.steps["consumer"].add(Ticking)
     # Weak references would let the handlers go with this function.
-    setup_logging.connect(lambda **_: configure_logs(chosen.log_level), weak=False)
+    setup_logging.connect(lambda **_: _set_up_logs(chosen), weak=False)
     celeryd_init.connect(lambda **_: _start_worker(app, chosen), weak=False)
     worker_shutting_down.connect(lambda **_: stop(), weak=False)
     # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
@@ -51,6 +53,14 @@ def process_app() -> RetentionApp:
     task_prerun.connect(bind_task, weak=False)
     task_postrun.connect(unbind_task, weak=False)
     return app
+
+
+def _set_up_logs(chosen: Settings) -> None:
+    configure_logs(chosen.log_level)
+    # Billiard keeps its log to itself: what it says of a child that was killed would be a line that is no JSON.
+    billiards = billiard.util.get_logger()
+    billiards.propagate = True
+    billiards.setLevel(logging.WARNING)
 
 
 def _start_worker(app: RetentionApp, chosen: Settings) -> None:

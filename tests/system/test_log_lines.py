@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from contextlib import suppress
 
+import psutil
 from processes import until
 
 OF_SWEEPS = {"retention.sweep", "retention.drain", "retention.reconcile"}
@@ -103,3 +104,11 @@ def test_on_a_terminal_the_same_lines_are_for_people(stack):
     assert not ready.startswith("{")
     assert "celery@" in ready
     assert any("[queues]" in line for line in lines), "Celery's own greeting is there"
+
+
+def test_a_child_that_is_killed_is_told_in_a_line_of_ours(stack):
+    worker = stack.worker(concurrency=1)
+    (child,) = psutil.Process(worker.pid).children()
+    child.kill()
+    told = until(lambda: [line for line in stack.log("worker") if "exited with" in line["event"]], "it is told")
+    assert [line["level"] for line in told] == ["error"]
