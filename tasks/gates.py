@@ -91,10 +91,15 @@ def distrusts_clock(runtime: Runtime) -> bool:
 
 
 def comes_from_the_future(runtime: Runtime, as_of: datetime) -> bool:
-    """Say whether a sweep was asked for by a clock that was ahead, and has been put right since."""
+    """Say whether a sweep was asked for by a clock that was ahead, and has been put right since.
+
+    Where the clocks disagree, it may be the present one that is behind.
+    """
+    broker = runtime.broker_clock()
     with transaction(runtime.engine) as connection:
         now, _ = connection.execute(select_clock()).one()
-    return as_of > now + timedelta(seconds=runtime.limits.skew_seconds)
+    is_ahead = as_of > now + timedelta(seconds=runtime.limits.skew_seconds)
+    return is_ahead and not clock_stops(runtime.limits, now=now, others=_others(broker), trusted=None)
 
 
 def trust_clock(runtime: Runtime) -> datetime:
@@ -112,8 +117,11 @@ def trust_clock(runtime: Runtime) -> datetime:
 
 def _clock(runtime: Runtime, connection: Connection, broker: datetime) -> list[Stop]:
     now, trusted = connection.execute(select_clock()).one()
-    others = {"this worker": datetime.now(UTC), "the broker": broker}
-    return clock_stops(runtime.limits, now=now, others=others, trusted=trusted)
+    return clock_stops(runtime.limits, now=now, others=_others(broker), trusted=trusted)
+
+
+def _others(broker: datetime) -> dict[str, datetime]:
+    return {"this worker": datetime.now(UTC), "the broker": broker}
 
 
 def _catalog(runtime: Runtime, connection: Connection) -> list[Stop]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from chaos import faketime
 from chaos.campaign import Round, strike
-from chaos.faults import FAULTS, Clocks, Fault
+from chaos.faults import FAULTS, Clocks
 from chaos.gate import Point
 from chaos.planting import PLANTS, environment, find
 from chaos.servers import Servers
@@ -37,7 +37,8 @@ def main() -> None:
     print(f"{len(rounds)} rounds, {len(rounds) - len(unsound)} sound; most ticks {most}")
     for each in unsound:
         print(_line(each))
-    _say_what_is_left_out()
+    if faketime.library() is None:
+        print(f"\033[1;31m{faketime.LEFT_OUT}\033[0m")
     sys.exit(1 if unsound else 0)
 
 
@@ -120,16 +121,12 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
         for turn in range(len(points))
         for number, fault in enumerate(faults)
     ]
-    possible = [(fault, point) for fault, point in pairs if _is_possible(FAULTS[fault], point)]
+    possible = [pair for pair in pairs if FAULTS[pair[0]].clocks is not Clocks.DATABASE or faketime.library()]
     chosen = possible if asked.rounds is None else Random(asked.seed).choices(possible, k=asked.rounds)
     mine, of = map(int, asked.share.split("/"))
     for fault, point in chosen[mine - 1 :: of]:
         # A round's own seed, so that it is the same when asked for alone.
         yield fault, point, Random(f"{asked.seed} {fault} {point}").randrange(2**32)
-
-
-def _is_possible(fault: Fault, point: Point) -> bool:
-    return point not in fault.never_at and (fault.clocks is not Clocks.DATABASE or faketime.library() is not None)
 
 
 def _document(done: Round) -> dict[str, Any]:
@@ -142,14 +139,6 @@ def _line(done: Round) -> str:
     hit = "".join(f" | hit: {command}, exit code {code}" for command, code in done.hit.items())
     said = "; ".join(what) or "sound"
     return f"{done.fault} | {done.point} ({done.outcome}) | {done.acted} acted on | {done.ticks} ticks | {said}{hit}"
-
-
-def _say_what_is_left_out() -> None:
-    if faketime.library() is None:
-        print(f"\033[1;31m{faketime.LEFT_OUT}\033[0m")
-    for fault in FAULTS.values():
-        for point, why in fault.never_at.items():
-            print(f"not applicable: {fault.name} {point}: {why}")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ SELECT count(*) FROM accounts a JOIN job_seekings j ON j.account_id = a.id
 def left_by_sweeps(it: Deployment) -> dict[str, int]:
     """Return how many were left that were due, though every sweep is done; before another sweep takes them."""
     left = it.scalar(LEFT)
-    return {"a sweep was called done that has left somebody": left} if left else {}
+    return {"sweeps have ended and left somebody": left} if left else {}
 
 
 def judge(it: Deployment, fault: Fault) -> dict[str, int]:

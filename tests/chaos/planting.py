@@ -44,11 +44,11 @@ PLANTS = {
         Plant("stale", "beat and web killed", Point.CLAIM, "a beat has ended by itself, with exit code 73"),
         Plant("fragile", "redis killed", Point.ACT, "a worker has ended by itself"),
         Plant("unwoken", "messages held back", Point.CLAIM, "a sweep has not ended"),
-        Plant("hasty", "messages doubled", Point.COUNT, "a sweep was called done that has left somebody"),
+        Plant("hasty", "messages doubled", Point.COUNT, "sweeps have ended and left somebody"),
         Plant("unreadable", "messages malformed", Point.CLAIM, "a worker has ended by itself"),
         Plant("guessed", "connections cut", Point.COMMIT, "what is said of a batch is not so", seed=CUT),
         Plant("impatient", "sessions ended", Point.ACT, "a sweep has failed"),
-        Plant("swallowed", "deadlocked", Point.ACT, "a sweep was called done that has left somebody"),
+        Plant("swallowed", "deadlocked", Point.ACT, "sweeps have ended and left somebody"),
         Plant("believed", "clocks years forth", Point.CLAIM, "somebody was acted on before they were due"),
         Plant("blind", "database clock years forth", Point.CLAIM, "somebody was acted on before they were due"),
     )

@@ -97,4 +97,11 @@ def _limit(pid: int, most_bytes: str) -> None:
     prefix = _as_nobody() if os.geteuid() == 0 else []
     command = [*prefix, "prlimit", f"--pid={pid}", f"--fsize={most_bytes}:"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 or not psutil.pid_exists(pid), done.stderr
+    assert done.returncode == 0 or _has_ended(pid), done.stderr
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return is_gone(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True

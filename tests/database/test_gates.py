@@ -687,3 +687,16 @@ def test_a_sweep_is_neither_ended_nor_failed_by_a_clock_that_was_set_back_while_
     clock.set(datetime.now(UTC), speed=1)
     assert hand.carry_out(number).status == "done"
     assert not set(accounts) & set(hand.accounts())
+
+
+def test_a_sweep_is_not_rejected_as_one_to_come_by_a_clock_that_was_set_back_before_it_began(by_hand, engine):
+    hand = by_hand()
+    accounts = purgeable(engine, 2)
+    number = hand.request("purge")
+    clock = DatabaseClock(engine)
+    clock.set(datetime.now(UTC) - 2 * YEARS)
+    hand.runtime.engine.dispose()
+    assert hand.sweep(number).status == "held"
+    clock.set(datetime.now(UTC), speed=1)
+    assert hand.carry_out(number).status == "done"
+    assert not set(accounts) & set(hand.accounts())

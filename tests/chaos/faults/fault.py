@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from processes import until
 
-from chaos.gate import Point
-
 if TYPE_CHECKING:
     from chaos.deployment import Deployment
 
@@ -41,7 +39,6 @@ class Fault:
         may_end: exit codes with which processes may end by it, by their kind.
         loses_messages: whether a message may never come, or come too late to be taken.
         clocks: which it steps, if any.
-        never_at: the points at which it cannot strike, and why.
     """
 
     name: str
@@ -49,7 +46,6 @@ class Fault:
     may_end: Mapping[str, Collection[int]] = field(default_factory=dict)
     loses_messages: bool = False
     clocks: Clocks | None = None
-    never_at: Mapping[Point, str] = field(default_factory=dict)
 
 
 def fault(**how: Any) -> Callable[[Callable[["Deployment"], Iterator[None]]], Fault]:
