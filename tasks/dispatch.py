@@ -10,7 +10,7 @@ from tasks import events
 from tasks.base import MINUTELY, RetentionTask
 from tasks.erase_files import wake_erasers
 from tasks.export import export
-from tasks.gates import trust_clock
+from tasks.gates import distrusts_clock, trust_clock
 from tasks.measure import measure
 from tasks.partitions import prepare
 from tasks.recover import recover
@@ -40,7 +40,10 @@ def dispatch(self: RetentionTask) -> None:
             sweep.apply_async((sweep_id,), **MINUTELY)
     recover.apply_async(**MINUTELY)
     measure.apply_async(**MINUTELY)
-    prepare.apply_async(**MINUTELY)
+    if not distrusts_clock(
+        self.runtime
+    ):  # its partitions would never be used, and to make them locks the log
+        prepare.apply_async(**MINUTELY)
     verify_on.apply_async(**MINUTELY)
     wake_erasers(self.runtime)
     if self.runtime.export_url:

@@ -58,7 +58,9 @@ class Deployment:
     def __init__(self, servers: Servers, database_url: str, gate: Gate, directory: Path, **changes: str) -> None:
         self.servers, self.gate, self.database_url = servers, gate, database_url
         self.database = make_url(database_url).database
-        self.engine = connect(database_url, pooled=False)
+        # What waits longer waits for ever, as behind sessions that a clock has stopped.
+        patient = make_url(database_url).update_query_dict({"options": "-c statement_timeout=60s"})
+        self.engine = connect(patient.render_as_string(hide_password=False), pooled=False)
         self._clock = directory / "clock"
         self.step_clocks(timedelta())
         self.stack = Stack(database_url, servers.broker_url, directory, **SETTINGS)

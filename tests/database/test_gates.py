@@ -700,3 +700,14 @@ def test_a_sweep_is_not_rejected_as_one_to_come_by_a_clock_that_was_set_back_bef
     clock.set(datetime.now(UTC), speed=1)
     assert hand.carry_out(number).status == "done"
     assert not set(accounts) & set(hand.accounts())
+
+
+@pytest.mark.parametrize(("ahead", "prepared"), [(timedelta(), True), (timedelta(days=2), False)])
+def test_partitions_are_prepared_but_not_for_a_time_that_a_wrong_clock_says(by_hand, clock, ahead, prepared):
+    hand = by_hand()
+    clock.set(datetime.now(UTC) + ahead, speed=1)
+    hand.do("dispatch")
+    with hand.app.connection_for_read() as connection:
+        queue = connection.SimpleQueue("retention")
+        sent = {queue.get_nowait().headers["task"] for _ in range(queue.qsize())}
+    assert ("retention.prepare" in sent) == prepared
