@@ -59,7 +59,7 @@ class Deployment:
         self.servers, self.gate, self.database_url = servers, gate, database_url
         self.database = make_url(database_url).database
         # What waits longer waits for ever, as behind sessions that a clock has stopped.
-        patient = make_url(database_url).update_query_dict({"options": "-c statement_timeout=60s"})
+        patient = make_url(database_url).update_query_dict({"options": "-cstatement_timeout=60s"})
         self.engine = connect(patient.render_as_string(hide_password=False), pooled=False)
         self._clock = directory / "clock"
         self.step_clocks(timedelta())

@@ -31,7 +31,7 @@ def redis_killed(it: "Deployment") -> Iterator[None]:
     it.servers.start()
 
 
-@fault()
+@fault(loses_messages=True)
 def redis_restarted(it: "Deployment") -> Iterator[None]:
     """Redis is shut down in order, and started again."""
     it.servers.shut_redis_down()
