@@ -40,9 +40,7 @@ def dispatch(self: RetentionTask) -> None:
             sweep.apply_async((sweep_id,), **MINUTELY)
     recover.apply_async(**MINUTELY)
     measure.apply_async(**MINUTELY)
-    if not distrusts_clock(
-        self.runtime
-    ):  # its partitions would never be used, and to make them locks the log
+    if not distrusts_clock(self.runtime):  # its partitions would never be used, and to make them locks the log
         prepare.apply_async(**MINUTELY)
     verify_on.apply_async(**MINUTELY)
     wake_erasers(self.runtime)
