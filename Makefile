@@ -70,7 +70,7 @@ large: install ## both sweeps over ACCOUNTS accounts, people and worker at once,
 	TEST_ACCOUNTS=$(ACCOUNTS) $(BIN)/python -m pytest tests/system/test_population.py -s --timeout 0
 	TEST_MISTAKES=200000 $(BIN)/python -m pytest tests/system/test_mass_invalidation.py -s --timeout 0
 	TEST_ROLLING=200000 $(BIN)/python -m pytest tests/system/test_rolling_restart.py -s --timeout 0
-	TEST_GIANT=1000000 $(BIN)/python -m pytest tests/system/test_giant_account.py -s --timeout 0
+	TEST_GIANT=1000000 $(BIN)/python -m pytest tests/system/test_giant_sweep.py -s --timeout 0
 	TEST_CROWD_ACCOUNTS=10000 TEST_CROWD_SECONDS=180 $(BIN)/python -m pytest tests/system/test_crowd.py -s --timeout 0
 
 upgrade: install ## lock the newest allowed versions, with hashes

@@ -22,7 +22,7 @@ class Hold(Base):
     reason: Mapped[str]
     placed_by: Mapped[str]
     placed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    released_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None] = mapped_column(index=True)
     released_by: Mapped[str | None]
     release_reason: Mapped[str | None]
 

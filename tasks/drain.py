@@ -89,6 +89,7 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
 def _clear_up(runtime: Runtime, sweep_id: int, lane: int, unknown: int) -> bool:
     """Say what became of a batch, and whether the database has answered; if not, it is asked again later."""
     try:
+        open_sweep(runtime, sweep_id)  # refuses one that there is not
         resolve_batch(runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
     except Unavailable:
         _ask_later(sweep_id, lane, unknown, seconds=20)

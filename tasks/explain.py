@@ -73,7 +73,7 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
         clock = connection.execute(read_clock()).scalar_one()
         now = at or clock
         account = _read(connection, account_id)
-        holds = _oldest_first(connection, select_holds(account_id=account_id, limit=ROWS_SHOWN))
+        holds = _oldest_first(connection, select_holds(account_id=account_id, now=now, limit=ROWS_SHOWN))
         history = _oldest_first(connection, select_history(account_id, limit=ROWS_SHOWN))
         aside = {each.policy: each.failure for each in connection.execute(select_set_aside(account_id))}
         actions = list(connection.execute(select_actions(account_id=account_id, limit=ROWS_SHOWN)).all())

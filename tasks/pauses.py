@@ -44,8 +44,9 @@ def pause(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> Non
     # In force for every batch that has still to be counted; those counted already are waited for by this.
     try:
         with transaction(engine, lock=BATCH_PATIENCE) as connection:
-            connection.execute(await_unseen())
             connection.execute(hold_running(policy, _stop(actor=actor, reason=reason)))
+            # After that, or what has just been done whole would be held besides.
+            connection.execute(await_unseen())
     except Unavailable:
         raise Unavailable(
             f"{policy} is paused, but a batch under way was not to be waited for; that one may still commit"

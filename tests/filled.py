@@ -85,6 +85,8 @@ BY_THEIR_NATURE = {
     "tasks.gates._allowances accounts": "counts accounts until there are enough for the share not to matter",
     "tasks.gates._allowances forecasts": "stops at the first that was made on an earlier day",
     "tasks.gates._allowances sweeps": "looks for the last one that was done, among a few a day",
+    "tasks.holds.list_holds holds: Index Scan": "goes back from the newest until there are enough",
+    "worker.answers.lists._read holds: Index Scan": "the same, for the page",
     "tasks.measure._ceiling accounts": "counts as the gate does, for whoever is to be warned",
     "tasks.measure.forecast": "once a day counts who falls due on each of 90 days",
     **dict.fromkeys((f"tasks.{by} job_seekings: Index Only Scan" for by in COUNTING), HASHED),

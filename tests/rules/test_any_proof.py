@@ -83,12 +83,15 @@ LONG = {
 
 
 @pytest.mark.parametrize("what", LONG)
-def test_a_line_of_many_megabytes_is_said_to_be_none(typed, tmp_path, what):
+def test_a_line_of_many_megabytes_is_said_to_be_none(tmp_path, what):
     for name in ("certificate", "export/000001-000000000001-000000000002-" + "ab" * 32 + ".jsonl"):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(LONG[what])
-        assert typed("log", "check", str(file if name == "certificate" else file.parent)).code == 6
+        place = str(file if name == "certificate" else file.parent)
+        # In a process of its own: what goes as deep as Python can is not to be felt by other tests.
+        done = subprocess.run([sys.executable, "-m", "worker", "log", "check", place], capture_output=True, check=False)
+        assert done.returncode == 6, done.stderr
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "/dev/null", "/dev/null/x", "nowhere", "a" * 5000, "x\udcff", "a\nb"])

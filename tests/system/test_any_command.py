@@ -8,7 +8,7 @@ import journal
 import pytest
 from builders import a_hold, an_account
 from fuzzing import examples, signs, texts
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from logs import a_log
 from people import HASHER
@@ -166,6 +166,7 @@ def test_any_line_is_carried_out_and_recorded_or_refused(stack, peopled):
     stack.retention("log", "export", "export", within=place, check=True)
 
     @examples(25, shrinking=False)
+    @example(["pause", "purge", "--actor", "mori", "--reason", "a look at it"], PASSWORD)
     @given(lines(), st.just(PASSWORD) | st.text(signs, max_size=30))
     def check(line, password):
         assert_right(line, stack.retention(*line, given=password, within=place))

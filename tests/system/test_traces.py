@@ -92,8 +92,8 @@ def test_one_trace_leads_from_a_tick_to_its_batches_and_quotes_nobody(stack, eng
 
 def test_an_error_is_a_kind_in_a_trace_and_no_text(stack, collector):
     worker = stack.worker(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
-    told = ("--args", '["taro@example.jp"]')
-    assert stack.start("celery", "-A", "worker", "call", "retention.sweep", *told, log="call").wait() == 0
+    told = ("--kwargs", '{"policy": "taro@example.jp", "actor": "mori", "reason": "r"}')
+    assert stack.start("celery", "-A", "worker", "call", "retention.run", *told, log="call").wait() == 0
     until(lambda: any(each["level"] == "error" for each in stack.log("worker")), "the task has failed")
     worker.terminate()
     assert worker.wait(60) == 0

@@ -7,6 +7,8 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
+    # Few are unreleased or yet to be, among all that ever were.
+    op.create_index("ix_holds_released_at", "holds", ["released_at"])
     op.execute("DROP TRIGGER stay_released ON holds")
     op.execute("""
         CREATE TRIGGER stay_released BEFORE UPDATE ON holds FOR EACH ROW
