@@ -98,7 +98,7 @@ def test_an_error_is_a_kind_in_a_trace_and_no_text(stack, collector):
     worker.terminate()
     assert worker.wait(60) == 0
     (span,) = collector.spans
-    assert {each.key: each.value.string_value for each in span.attributes}["error.type"] == "StatementError"
+    assert {each.key: each.value.string_value for each in span.attributes}["error.type"] == "Refused"
     assert (span.status.code, span.status.message, list(span.events)) == (2, "", [])
 
 
