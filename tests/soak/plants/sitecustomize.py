@@ -1,17 +1,25 @@
 """Leaks that the soak has to see: those that SOAK_PLANT names are made in each process that starts here."""
 
 import os
+from threading import Thread
+from time import sleep
 from uuid import uuid4
 
 import psycopg
-from celery.signals import task_prerun
+from celery.signals import task_prerun, worker_process_init
 
 kept = []
 
 
 def memory():
-    """Each task leaves some megabytes behind, written to, so that they are really there."""
-    task_prerun.connect(lambda **_: kept.append(b"x" * 2_000_000), weak=False)
+    """Each process that runs tasks leaves half a megabyte behind each second, written to, so that it is really there."""
+
+    def leave():
+        while True:
+            kept.append(b"x" * 500_000)
+            sleep(1)
+
+    worker_process_init.connect(lambda **_: Thread(target=leave, daemon=True).start(), weak=False)
 
 
 def connection():
