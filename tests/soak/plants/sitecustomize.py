@@ -12,7 +12,7 @@ kept = []
 
 
 def memory():
-    """Each process that runs tasks leaves half a megabyte behind each second, written to, so that it is really there."""
+    """Each process that runs tasks leaves half a megabyte behind each second, written to, so it is there."""
 
     def leave():
         while True:
