@@ -50,6 +50,10 @@ def _name(text: str) -> str:
     return text
 
 
+# Signs; ours are shorter, and so are their misspellings.
+LONGEST_FIELD = 30
+
+
 class Entry(BaseModel):
     """One token as it is kept: never the token itself.
 
@@ -175,5 +179,5 @@ def _entry(where: str, line: str) -> Entry:
 
 
 def _named(place: Iterable[int | str]) -> str:
-    """Return which part of an entry is wrong; a name that is none of ours may be anything, and is not repeated."""
-    return ".".join(str(part) for part in place if part in Entry.model_fields) or "it"
+    """Return which part of an entry is wrong; of a name that is none of ours, what could be meant as one of them."""
+    return ".".join(part for part in map(str, place) if part.isidentifier() and len(part) <= LONGEST_FIELD) or "it"
