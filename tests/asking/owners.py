@@ -2,11 +2,14 @@
 
 from filled import Filled
 
+from models.errors import Unavailable
 from tasks import roles
 from tasks.transaction import transaction
 from worker.cli.doctor import _examine
 
 __all__ = ["SCENARIOS"]
+
+MOST_ATTEMPTS = 5
 
 
 def everything_is_examined(filled: Filled) -> None:
@@ -17,7 +20,21 @@ def everything_is_examined(filled: Filled) -> None:
 
 
 def roles_are_made(filled: Filled) -> None:
-    """Make members of both groups, give them their rights, hand over the tables; and take all of it back."""
+    """Make members of both groups, give them their rights, hand over the tables; and take all of it back.
+
+    Whoever owns tables is asked to try again where somebody else looks at them in another order.
+    """
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            _make_roles(filled)
+        except Unavailable:
+            if attempt == MOST_ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def _make_roles(filled: Filled) -> None:
     with transaction(filled.here.engine) as connection:
         groups = roles.groups_of(connection)
         for group in (groups.workers, groups.readers):

@@ -6,7 +6,7 @@ from time import sleep
 from uuid import uuid4
 
 import psycopg
-from celery.signals import task_prerun, worker_process_init
+from celery.signals import task_prerun, worker_process_init, worker_ready
 
 kept = []
 
@@ -23,13 +23,14 @@ def memory():
 
 
 def connection():
-    """Each measurement leaves a connection to PostgreSQL behind."""
+    """Each worker leaves a connection to PostgreSQL behind every five seconds."""
 
-    def leave(sender, **_):
-        if sender.name == "retention.measure":
+    def leave():
+        while True:
             kept.append(psycopg.connect(os.environ["RETENTION_DATABASE_URL"]))
+            sleep(5)
 
-    task_prerun.connect(leave, weak=False)
+    worker_ready.connect(lambda **_: Thread(target=leave, daemon=True).start(), weak=False)
 
 
 def key():
