@@ -14,7 +14,7 @@ from tasks.base import Runtime
 from tasks.batch import Known, act
 from tasks.finish import conclude
 from tasks.gates import judge_alone
-from tasks.reconcile import find_remains, looking_for_remains
+from tasks.reconcile import verify_batch
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.named import require_named
 from tasks.statements.claim import keep_pauses_out
@@ -61,7 +61,8 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
     Raises:
         NotThereError: the account is not set aside.
         Refused: a gate is shut, the account is not due or somebody has it, or actor or reason cannot be recorded.
-        Unverified: it was done, and other statements find something wrong with that; the policy is paused.
+        Unverified: other statements find something wrong with it. Found before the commit, it was undone; found
+            afterwards, the policy is paused.
         Unavailable: see `transaction`; `TooLongError`, where the patience was not enough.
         StatementError: the database refuses still what would be done.
     """
@@ -101,11 +102,8 @@ def _act(connection: Connection, policy: Policy, runtime: Runtime, account_id: i
         DecisionKind.RETRIED, policy=policy.name, sweep_id=sweep_id, actor=actor, reason=reason, account_id=account_id
     )
     connection.execute(decided)
-    looking = looking_for_remains(connection)
 
-    def examine(connection: Connection, receipt_id: int) -> None:
-        if policy.name == PolicyName.PURGE and (findings := find_remains(connection, looking, receipt_id)):
-            raise Unverified("it was undone: " + "; ".join(findings))
+    def examine(connection: Connection, _: int) -> None:
         connection.execute(keep_pauses_out())
 
     planned = Cutoff(policy.name, cutoff.at, cutoff.purge_at, plan_of=sweep_id)
@@ -116,6 +114,9 @@ def _act(connection: Connection, policy: Policy, runtime: Runtime, account_id: i
             f"account {account_id} is not due for {policy.name} now, or somebody else has it at this moment; "
             f"look with `retention explain {account_id}`"
         )
+    # As of a canary: by other statements, while it can still be undone.
+    if findings := verify_batch(connection, runtime.policies, batch.receipt_id):
+        raise Unverified("it was undone: " + "; ".join(findings))
     return Done(policy.name, sweep_id, batch.receipt_id, batch.head)
 
 
