@@ -13,10 +13,10 @@ TERMS = Terms(seed=1)
 NAMES = ["redis killed", "worker killed", "read only"]
 
 
-def a_sample(at, *, memory=60.0, connections=14, keys=5, waiting=20):
+def a_sample(at, *, memory=60.0, connections=14, keys=5, waiting=20, processes=1):
     return Sample(
         at=at,
-        processes=(Process("child", "1 of 1", memory, 20, 1),),
+        processes=tuple(Process("child", f"{number} of 1", memory, 20, 1) for number in range(processes)),
         database={"retention": connections},
         redis={"keys": keys, "members": 13, "queue": 0, "unacked": 0, "memory": 1.9},
         waiting={"accounts": waiting, "seconds": 20.0, "sweeps": 0},
@@ -51,6 +51,15 @@ def test_an_hour_of_which_nothing_can_be_said_is_sound():
 )
 def test_what_grows_is_named(figures, name):
     assert findings(a_seen(figures)).keys() == {name}
+
+
+def test_a_connection_for_each_process_is_no_growth_and_one_more_now_and_then_is():
+    def many(second):
+        return {"processes": 12, "connections": 2 if second < 2000 else 15}
+
+    assert findings(a_seen(many)) == {}
+    leaking = a_seen(lambda second: many(second) | {"connections": second // 100})
+    assert findings(leaking).keys() == {"connections of retention grow"}
 
 
 def test_keys_that_are_lost_when_redis_is_emptied_are_seen_to_grow_before_and_after():

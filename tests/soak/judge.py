@@ -14,8 +14,10 @@ FIGURES = ("memory", "files", "threads")
 # Redis loses all when it is emptied, so it is judged from one of its faults to the next. A key that each sweep leaves
 # is two a minute; what clients have in the air is some kilobytes.
 REDIS_BOUNDS = {"keys": Bound(0.1, 3), "members": Bound(0.3, 8), "memory": Bound(0.03, 0.5)}
-# A pool opens a connection when it first needs one, so whoever was just started has fewer; faults start many.
+# Of others, and of ours beyond one for each process: a pool opens a connection when it first needs one, so there are
+# fewer of them than processes after a start, or after a fault that ended sessions.
 MORE_CONNECTIONS = 5
+OURS = "retention"
 # The next tick is a minute away at most, and a sweep of a minute's accounts takes some seconds beside the others.
 LATE_SECONDS = 180
 # Half a tick: less is how the minutes fall.
@@ -84,7 +86,8 @@ def _between(points: Points, struck: list[Strike]) -> list[Points]:
 def _connections(seen: Seen) -> Iterator[tuple[str, str]]:
     for application in sorted({name for sample in seen.samples for name in sample.database or {}}):
         first, last = quarters(of_servers(seen, "database", application), warm_up=seen.terms.warm_up)
-        if first and median(last) > median(first) + MORE_CONNECTIONS:
+        natural = max((len(sample.processes) for sample in seen.samples), default=0) if application == OURS else 0
+        if first and median(last) > max(median(first), natural) + MORE_CONNECTIONS:
             yield f"connections of {application} grow", f"from {median(first)} to {median(last)}"
 
 

@@ -139,13 +139,13 @@ class _Soak:
                 return time.monotonic() - began
         return None
 
-    def stop_beats(self) -> None:
-        """End the beats, and wait for what they have begun, so that the end is judged at rest."""
+    def stop_beats(self, *, rests: bool) -> None:
+        """End the beats, and wait for what they have begun, so that the end is judged at rest, if there is one."""
         for beat in self.it.beats:
             beat.terminate()
             beat.wait(60)
         ends = time.monotonic() + REST_SECONDS
-        while not _is_quiet(self.watch.look()) and time.monotonic() < ends:
+        while rests and not _is_quiet(self.watch.look()) and time.monotonic() < ends:
             time.sleep(0.5)
 
     def keys(self) -> Counter[str]:
@@ -177,7 +177,7 @@ def soak(
             keys = a.keys()
             a.load(say)
             rested = a.rest()
-        a.stop_beats()
+        a.stop_beats(rests=rested is not None)
         broken |= _new_keys(keys, a.keys())
         with it.engine.begin() as connection:
             connection.exec_driver_sql("CREATE INDEX ON crowd.done (account_id)")

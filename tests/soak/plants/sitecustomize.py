@@ -23,10 +23,10 @@ def memory():
 
 
 def connection():
-    """Each worker leaves a connection to PostgreSQL behind every five seconds."""
+    """Each worker leaves a connection to PostgreSQL behind every five seconds, and stops before there is none left."""
 
     def leave():
-        while True:
+        for _ in range(12):
             kept.append(psycopg.connect(os.environ["RETENTION_DATABASE_URL"]))
             sleep(5)
 
