@@ -89,11 +89,19 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--point", action="append", type=Point, choices=list(Point), help="only here; may be repeated")
     parser.add_argument("--share", default="1/1", help="2/3: the second of three shares of the pairs")
     parser.add_argument("--results", type=Path, help="add a line of JSON for each round to this file")
+    parser.add_argument(
+        "--rest",
+        action="store_true",
+        help="only what the file of results has not yet, as after one that was broken off",
+    )
     parser.add_argument("--plant", action="append", choices=list(PLANTS), help="make this mistake; may be repeated")
     parser.add_argument(
         "--plants", action="store_true", help="each mistake where it shows; exit 1 unless all are found"
     )
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.rest and not asked.results:
+        parser.error("--rest needs the file of --results")
+    return asked
 
 
 def _rounds(asked: argparse.Namespace, place: _Place) -> Iterator[Round]:
@@ -123,10 +131,18 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
     ]
     possible = [pair for pair in pairs if FAULTS[pair[0]].clocks is not Clocks.DATABASE or faketime.library()]
     chosen = possible if asked.rounds is None else Random(asked.seed).choices(possible, k=asked.rounds)
+    done = _struck(asked.results) if asked.rest else set()
+    chosen = [pair for pair in chosen if pair not in done]
     mine, of = map(int, asked.share.split("/"))
     for fault, point in chosen[mine - 1 :: of]:
         # A round's own seed, so that it is the same when asked for alone.
         yield fault, point, Random(f"{asked.seed} {fault} {point}").randrange(2**32)
+
+
+def _struck(results: Path | None) -> set[tuple[str, str]]:
+    """Return the pairs that a file of results has."""
+    lines = results.read_text().splitlines() if results and results.exists() else []
+    return {(each["fault"], each["point"]) for each in map(json.loads, lines)}
 
 
 def _document(done: Round) -> dict[str, Any]:
