@@ -1,31 +1,31 @@
 """The end of a sweep: nothing due is left, and other statements than those that acted find nothing wrong."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from celery import shared_task
-from sqlalchemy import Engine, Row, func
+from sqlalchemy import Connection, Engine, Row, func
 
 from models import PolicyName, SweepStatus
-from models.errors import Refused
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.control import WORKER
 from tasks.gates import distrusts_clock
 from tasks.open_sweep import open_sweep
-from tasks.pauses import pause
+from tasks.pauses import enforce_pause, write_pause
 from tasks.reconcile import find_left, reconcile
 from tasks.rules.cutoff import Cutoff
+from tasks.rules.named import LONGEST
 from tasks.statements.claim import take_lane
 from tasks.statements.control import delete_plan
 from tasks.statements.due import oldest_due
 from tasks.statements.sweeps import end_sweep, fail_sweep, mark_reconciled
 from tasks.transaction import transaction
 
-__all__ = ["UNVERIFIED", "conclude", "give_up", "reconcile_sweep"]
+__all__ = ["UNVERIFIED", "conclude", "fail_unverified", "give_up", "reconcile_sweep"]
 
 # No drain has a lane of this number.
 RECONCILING = -1
@@ -97,15 +97,32 @@ def conclude(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
 
 
 def give_up(engine: Engine, sweep: Row[Any], findings: str) -> None:
-    """Fail a sweep and pause its policy: a verification found what no retry mends."""
-    failure = UNVERIFIED + findings
+    """Fail a sweep and pause its policy: a verification found what no retry mends.
+
+    Raises:
+        Unavailable: nothing was changed; or both was done, and a batch under way, not to be waited for, may commit.
+    """
+    policy = PolicyName(sweep.policy)
     with transaction(engine) as connection:
         connection.execute(delete_plan(sweep.id))
-        if connection.execute(fail_sweep(sweep.id, failure=failure)).one_or_none() is None:
+        if not fail_unverified(connection, sweep.id, policy, findings):
             return
-    log.critical(events.SWEEP_FAILED, sweep=sweep.id, policy=sweep.policy, failure=failure)
-    with suppress(Refused):  # it is paused already
-        pause(engine, PolicyName(sweep.policy), actor=WORKER, reason=f"sweep {sweep.id} failed: {failure}")
+    enforce_pause(engine, policy)
+
+
+def fail_unverified(connection: Connection, sweep_id: int, policy: PolicyName, findings: str) -> bool:
+    """Fail a sweep and pause its policy with the caller's transaction: never the one without the other.
+
+    Returns whether that was done; nothing is, where the sweep had ended before. `enforce_pause` comes after the commit.
+    """
+    failure = UNVERIFIED + findings
+    if connection.execute(fail_sweep(sweep_id, failure=failure)).one_or_none() is None:
+        return False
+    log.critical(events.SWEEP_FAILED, sweep=sweep_id, policy=policy, failure=failure)
+    # Findings may be longer than a reason; the sweep has them whole. Where somebody has paused the policy, that stays.
+    reason = f"sweep {sweep_id} failed: {failure}"[: LONGEST["reason"]]
+    write_pause(connection, policy, actor=WORKER, reason=reason)
+    return True
 
 
 def _find_left(runtime: Runtime, current: Row[Any], cutoff: Cutoff) -> list[str] | None:

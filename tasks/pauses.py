@@ -21,7 +21,7 @@ from tasks.statements.control import (
 from tasks.statements.sweeps import select_sweeps
 from tasks.transaction import transaction
 
-__all__ = ["pause", "pause_stops", "resume"]
+__all__ = ["enforce_pause", "pause", "pause_stops", "resume", "write_pause"]
 
 # As long as a statement of a batch may run, nearly.
 BATCH_PATIENCE = timedelta(seconds=35)
@@ -38,13 +38,32 @@ def pause(engine: Engine, policy: PolicyName, *, actor: str, reason: str) -> Non
     """
     require_named(actor=actor, reason=reason)
     with transaction(engine) as connection:
-        if connection.execute(insert_pause(policy, actor=actor, reason=reason)).one_or_none() is None:
+        if not write_pause(connection, policy, actor=actor, reason=reason):
             raise Refused(f"{policy} is paused already; `retention status` says by whom and why")
-        connection.execute(insert_decision(DecisionKind.PAUSED, policy=policy, actor=actor, reason=reason))
-    # In force for every batch that has still to be counted; those counted already are waited for by this.
+    enforce_pause(engine, policy)
+
+
+def write_pause(connection: Connection, policy: PolicyName, *, actor: str, reason: str) -> bool:
+    """Pause a policy with the caller's transaction; returns whether it was not paused already.
+
+    From the commit on it is in force for every batch that has still to be counted; `enforce_pause` awaits the others.
+    """
+    if connection.execute(insert_pause(policy, actor=actor, reason=reason)).one_or_none() is None:
+        return False
+    connection.execute(insert_decision(DecisionKind.PAUSED, policy=policy, actor=actor, reason=reason))
+    return True
+
+
+def enforce_pause(engine: Engine, policy: PolicyName) -> None:
+    """Hold the sweeps of a policy that is paused, and wait for its batches that were counted already.
+
+    Raises:
+        Unavailable: a batch under way took too long to wait for; it may commit, and no other will.
+    """
     try:
         with transaction(engine, lock=BATCH_PATIENCE) as connection:
-            connection.execute(hold_running(policy, _stop(actor=actor, reason=reason)))
+            for stop in pause_stops(connection, policy):
+                connection.execute(hold_running(policy, stop))
             # After that, or what has just been done whole would be held besides.
             connection.execute(await_unseen())
     except Unavailable:

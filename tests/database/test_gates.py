@@ -11,9 +11,11 @@ from builders import a_hold, an_account
 from clock import DatabaseClock
 from people import people
 
+from models import PolicyName
 from models.errors import Refused, SweepStoppedError, Unavailable
 from tasks import control, pauses
 from tasks.batch import run_batch
+from tasks.finish import give_up
 from tasks.gates import judge
 from tasks.open_sweep import open_sweep
 from tasks.rules.gate import Gate, Stop
@@ -25,6 +27,13 @@ LONG = timedelta(days=45)
 YEARS = timedelta(days=3000)
 # 10:00 in Tokyo.
 DAY = datetime(2027, 3, 10, 1, tzinfo=UTC)
+
+# The database is shut down at that moment.
+NO_PAUSE = """
+CREATE FUNCTION no_pause() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION USING ERRCODE = 'admin_shutdown'; END $$;
+CREATE TRIGGER no_pause BEFORE INSERT ON pauses FOR EACH ROW EXECUTE FUNCTION no_pause();
+"""
 
 
 def closable(engine, accounts=1, at=None):
@@ -287,6 +296,41 @@ def test_a_pause_that_cannot_wait_for_a_batch_is_in_force_all_the_same_and_says_
     with pytest.raises(SweepStoppedError):
         a_batch(engine)
     assert hand.carry_out(number).status == "held"
+
+
+@pytest.mark.parametrize("findings", ["one", "receipt 1: 1 rows of purged accounts are left in a table; " * 20])
+def test_a_sweep_that_a_verification_failed_leaves_its_policy_paused(by_hand, engine, findings):
+    hand = by_hand()
+    closable(engine)
+    row = hand.sweep(hand.request())
+    give_up(engine, row, findings)
+    assert hand.row(row.id).failure == f"unverified: {findings}"
+    ((paused,),) = hand.rows("SELECT reason FROM pauses WHERE policy = 'counter_only' AND actor = 'worker'")
+    assert paused == f"sweep {row.id} failed: unverified: {findings}"[:1000]
+
+
+def test_no_sweep_is_failed_by_a_verification_while_its_policy_cannot_be_paused(by_hand, engine):
+    hand = by_hand()
+    closable(engine)
+    row = hand.sweep(hand.request())
+    hand.run(NO_PAUSE)
+    with pytest.raises(Unavailable):
+        give_up(engine, row, "found by a test")
+    assert hand.row(row.id).status == "running"
+    hand.run("DROP FUNCTION no_pause CASCADE")
+    give_up(engine, row, "found by a test")
+    assert hand.row(row.id).status == "failed"
+    assert hand.decisions() == [("paused", "worker")]
+
+
+def test_a_verification_that_fails_while_somebody_has_paused_the_policy_leaves_that_pause(by_hand, engine):
+    hand = by_hand()
+    closable(engine)
+    row = hand.sweep(hand.request())
+    pauses.pause(engine, PolicyName.COUNTER_ONLY, **SAYS)
+    give_up(engine, row, "found by a test")
+    assert hand.row(row.id).status == "failed"
+    assert hand.rows("SELECT actor, reason FROM pauses") == [("sato", "r")]
 
 
 def test_a_pause_stops_its_policy_and_not_the_other(by_hand, engine, policies):
