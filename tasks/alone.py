@@ -1,19 +1,20 @@
 """Alone: an account that is too large for any sweep, done by whoever asks for it, with all the time it needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
 from sqlalchemy import Connection, func, select
 
-from models import DecisionKind, Policy, PolicyName, SweepStatus
-from models.errors import NotThereError, Refused, Unverified
+from models import DecisionKind, Policies, Policy, PolicyName, SweepStatus
+from models.errors import NotThereError, Refused, Unavailable, Unverified
 from models.proof import Head
 from tasks import events
 from tasks.base import Runtime
 from tasks.batch import Known, act
-from tasks.finish import conclude
+from tasks.finish import conclude, fail_unverified
 from tasks.gates import judge_alone
+from tasks.pauses import enforce_pause
 from tasks.reconcile import verify_batch
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.named import require_named
@@ -45,6 +46,14 @@ class Done:
     head: Head
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    account_id: int
+    policy: Policy
+    actor: str
+    reason: str
+
+
 def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, patience: timedelta) -> Done:
     """Act on an account that was set aside, in one transaction of this process that may take very long.
 
@@ -61,18 +70,21 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
     Raises:
         NotThereError: the account is not set aside.
         Refused: a gate is shut, the account is not due or somebody has it, or actor or reason cannot be recorded.
-        Unverified: other statements find something wrong with it. Found before the commit, it was undone; found
-            afterwards, the policy is paused.
+        Unverified: other statements find something wrong with it, and the policy is paused. Found before the commit, it
+            was undone.
         Unavailable: see `transaction`; `TooLongError`, where the patience was not enough.
         StatementError: the database refuses still what would be done.
     """
     require_named(actor=actor, reason=reason)
-    policy = runtime.policies[_set_aside_for(runtime, account_id)]
-    if stops := judge_alone(runtime, policy):
+    asked = _Asked(account_id, runtime.policies[_set_aside_for(runtime, account_id)], actor, reason)
+    if stops := judge_alone(runtime, asked.policy):
         raise Refused("; ".join(stop.detail for stop in stops))
-    with transaction(runtime.engine, statement=patience) as connection:
-        done = _act(connection, policy, runtime, account_id, actor, reason)
-    log.info(events.BATCH_COMMITTED, sweep=done.sweep_id, policy=policy.name, accounts=1, receipt=done.receipt_id)
+    try:
+        with transaction(runtime.engine, statement=patience) as connection:
+            done = _act(connection, runtime.policies, asked)
+    except Unverified as error:
+        raise _given_up(runtime, asked, str(error)) from None
+    log.info(events.BATCH_COMMITTED, sweep=done.sweep_id, policy=done.policy, accounts=1, receipt=done.receipt_id)
     _conclude(runtime, done.sweep_id)
     return done
 
@@ -87,37 +99,59 @@ def _set_aside_for(runtime: Runtime, account_id: int) -> PolicyName:
     raise NotThereError(f"account {account_id} is not set aside; look with `retention quarantine list`")
 
 
-def _act(connection: Connection, policy: Policy, runtime: Runtime, account_id: int, actor: str, reason: str) -> Done:
-    connection.execute(retry_account(account_id, policy.name))
-    # The transaction's time, by which it is judged who is due.
-    now = connection.execute(select(func.now())).scalar_one()
-    cutoff = Cutoff.of(runtime.policies, policy.name, now)
-    # No fingerprint: it is about one account, and no example for the policy's own sweeps.
-    asked = insert_sweep(cutoff, as_of=now, tick=None, actor=actor, reason=reason, fingerprint=None)
-    sweep_id = connection.execute(asked).scalar_one()
+def _act(connection: Connection, policies: Policies, asked: _Asked) -> Done:
+    name, account_id = asked.policy.name, asked.account_id
+    connection.execute(retry_account(account_id, name))
+    sweep_id, cutoff = _insert_sweep(connection, policies, asked)
     connection.execute(plan_one(sweep_id, account_id))
     connection.execute(start_sweep(sweep_id, due=1, allowed=None, seen=SweepStatus.QUEUED))
     connection.execute(approve_one(sweep_id, account_id))
     decided = insert_decision(
-        DecisionKind.RETRIED, policy=policy.name, sweep_id=sweep_id, actor=actor, reason=reason, account_id=account_id
+        DecisionKind.RETRIED,
+        policy=name,
+        sweep_id=sweep_id,
+        actor=asked.actor,
+        reason=asked.reason,
+        account_id=account_id,
     )
     connection.execute(decided)
 
     def examine(connection: Connection, _: int) -> None:
         connection.execute(keep_pauses_out())
 
-    planned = Cutoff(policy.name, cutoff.at, cutoff.purge_at, plan_of=sweep_id)
-    known = Known()
-    batch = act(connection, policy, planned, sweep_id=sweep_id, limit=1, examine=examine, known=known)
+    planned = replace(cutoff, plan_of=sweep_id)
+    batch = act(connection, asked.policy, planned, sweep_id=sweep_id, limit=1, examine=examine, known=Known())
     if batch.receipt_id is None or batch.head is None:
         raise Refused(
-            f"account {account_id} is not due for {policy.name} now, or somebody else has it at this moment; "
+            f"account {account_id} is not due for {name} now, or somebody else has it at this moment; "
             f"look with `retention explain {account_id}`"
         )
     # As of a canary: by other statements, while it can still be undone.
-    if findings := verify_batch(connection, runtime.policies, batch.receipt_id):
-        raise Unverified("it was undone: " + "; ".join(findings))
-    return Done(policy.name, sweep_id, batch.receipt_id, batch.head)
+    if findings := verify_batch(connection, policies, batch.receipt_id):
+        raise Unverified(f"account {account_id} was left as it was: " + "; ".join(findings))
+    return Done(name, sweep_id, batch.receipt_id, batch.head)
+
+
+def _insert_sweep(connection: Connection, policies: Policies, asked: _Asked) -> tuple[int, Cutoff]:
+    # The transaction's time, by which it is judged who is due.
+    now = connection.execute(select(func.now())).scalar_one()
+    cutoff = Cutoff.of(policies, asked.policy.name, now)
+    # No fingerprint: it is about one account, and no example for the policy's own sweeps.
+    sweep = insert_sweep(cutoff, as_of=now, tick=None, actor=asked.actor, reason=asked.reason, fingerprint=None)
+    return connection.execute(sweep).scalar_one(), cutoff
+
+
+def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:
+    """Do what a worker does that had to undo a batch: the sweep, which was undone with it, is there again as failed."""
+    name = asked.policy.name
+    try:
+        with transaction(runtime.engine) as connection:
+            sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
+            fail_unverified(connection, sweep_id, name, findings)
+        enforce_pause(runtime.engine, name)
+    except Unavailable as error:
+        return Unverified(f"{findings}; see by `retention status` whether {name} is paused: {error}")
+    return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
 
 
 def _conclude(runtime: Runtime, sweep_id: int) -> None:

@@ -10,9 +10,10 @@ from giants import EVENTS, GIANT_TABLES, a_giant, rows_of
 from people import people
 from processes import until
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from models import PolicyName
-from models.errors import NotThereError, Refused, TooLongError, Unavailable
+from models.errors import NotThereError, Refused, TooLongError, Unavailable, Unverified
 from tasks import holds, pauses, quarantine
 from tasks.alone import act_alone
 from tasks.explain import explain
@@ -48,6 +49,12 @@ SELECT :id, 'purge', 3, 'SQLSTATE 57014', now(), now(), now()
 JUDGED = """
 INSERT INTO sweeps (policy, as_of, cutoff, actor, reason, status, started_at, ended_at, fingerprint)
 SELECT 'purge', now(), now(), 'beat', 'tick', 'done', now(), now(), :fingerprint
+"""
+# Each action is written down with another date than the law's.
+A_DAY_LATE = """
+CREATE FUNCTION a_day_late() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN NEW.due_at := NEW.due_at + interval '1 day'; RETURN NEW; END $$;
+CREATE TRIGGER a_day_late BEFORE INSERT ON actions FOR EACH ROW EXECUTE FUNCTION a_day_late();
 """
 
 
@@ -169,6 +176,25 @@ def test_a_patience_that_is_not_enough_is_said_and_leaves_all_as_it_was(set_asid
     with pytest.raises(TooLongError):
         act(hand, giant, patience=timedelta(milliseconds=200))
     assert remains(hand, giant) == (ROWS, 1, 0)
+
+
+def test_what_a_verification_finds_is_undone_and_stops_the_policy_as_a_sweep_would(set_aside):
+    hand, giant = set_aside()
+    hand.run(A_DAY_LATE)
+    with pytest.raises(Unverified, match=r"sweep \d+ failed, and purge is paused"), capture_logs() as logged:
+        act(hand, giant)
+    assert remains(hand, giant) == (ROWS, 1, 0)
+    *_, (number, policy, status) = hand.sweeps()
+    failed = hand.row(number)
+    assert (policy, status, failed.accounts, failed.actor) == ("purge", "failed", 0, "mori")
+    assert failed.failure.startswith(f"unverified: account {giant} was left as it was: receipt ")
+    ((paused,),) = hand.rows("SELECT reason FROM pauses WHERE policy = 'purge' AND actor = 'worker'")
+    assert paused == f"sweep {number} failed: {failed.failure}"
+    assert hand.decisions() == [("paused", "worker")]
+    (critical,) = [each for each in logged if each["log_level"] == "critical"]
+    assert (critical["event"], critical["sweep"], critical["failure"]) == ("sweep.failed", number, failed.failure)
+    with pytest.raises(Refused, match="paused by worker"):
+        act(hand, giant)
 
 
 @pytest.mark.parametrize(
