@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from models import DecisionKind, Policies, Policy, PolicyName, SweepStatus
 from models.errors import NotThereError, Refused, Unavailable, Unverified
@@ -24,7 +25,7 @@ from tasks.statements.quarantine import retry_account, select_set_aside
 from tasks.statements.sweeps import insert_sweep, select_sweeps, start_sweep
 from tasks.transaction import transaction
 
-__all__ = ["Done", "act_alone"]
+__all__ = ["Done", "act_alone", "conclude_alone"]
 
 log = structlog.get_logger()
 
@@ -58,7 +59,8 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
     """Act on an account that was set aside, in one transaction of this process that may take very long.
 
     It is a sweep of its own, which nobody sees before all is done: so no worker takes part, and what is broken off was
-    never there. The account is then out of quarantine; of what else it owns, nothing is locked.
+    never there. The account is then out of quarantine; of what else it owns, nothing is locked. When this has returned,
+    it is done; what is left to do is `conclude_alone`.
 
     Args:
         runtime: what to work with.
@@ -70,8 +72,7 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
     Raises:
         NotThereError: the account is not set aside.
         Refused: a gate is shut, the account is not due or somebody has it, or actor or reason cannot be recorded.
-        Unverified: other statements find something wrong with it, and the policy is paused. Found before the commit, it
-            was undone.
+        Unverified: other statements find something wrong with it; it was undone, and the policy is paused.
         Unavailable: see `transaction`; `TooLongError`, where the patience was not enough.
         StatementError: the database refuses still what would be done.
     """
@@ -85,8 +86,28 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
     except Unverified as error:
         raise _given_up(runtime, asked, str(error)) from None
     log.info(events.BATCH_COMMITTED, sweep=done.sweep_id, policy=done.policy, accounts=1, receipt=done.receipt_id)
-    _conclude(runtime, done.sweep_id)
     return done
+
+
+def conclude_alone(runtime: Runtime, sweep_id: int) -> str | None:
+    """Reconcile the sweep of what was done alone and end it, as any worker would that came first.
+
+    Returns why this is left to a worker, which comes to it within a minute; None where it has ended.
+
+    Raises:
+        Unverified: other statements find something wrong with it; the policy is paused.
+    """
+    is_left = False
+    try:
+        while (current := _load(runtime, sweep_id)).ended_at is None:
+            if is_left:
+                return "its clock is not to be trusted now; see `retention doctor`"
+            is_left = conclude(runtime, current, [])
+    except Unavailable as error:
+        return str(error)
+    if current.status == SweepStatus.FAILED:
+        raise Unverified(f"sweep {sweep_id} failed: {current.failure}")
+    return None
 
 
 def _set_aside_for(runtime: Runtime, account_id: int) -> PolicyName:
@@ -154,14 +175,6 @@ def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:
     return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
 
 
-def _conclude(runtime: Runtime, sweep_id: int) -> None:
-    """Reconcile the sweep and end it, as any worker would that came first; what is left unended, one ends."""
-    is_left = False
-    while True:
-        with transaction(runtime.engine) as connection:
-            current = connection.execute(select_sweeps(ids=[sweep_id])).one()
-        if current.status == SweepStatus.FAILED:
-            raise Unverified(f"sweep {sweep_id} failed: {current.failure}")
-        if is_left or current.ended_at is not None:
-            return
-        is_left = conclude(runtime, current, [])
+def _load(runtime: Runtime, sweep_id: int) -> Row[Any]:
+    with transaction(runtime.engine) as connection:
+        return connection.execute(select_sweeps(ids=[sweep_id])).one()

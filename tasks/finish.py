@@ -1,7 +1,7 @@
 """The end of a sweep: nothing due is left, and other statements than those that acted find nothing wrong."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from celery import shared_task
 from sqlalchemy import Connection, Engine, Row, func
 
 from models import PolicyName, SweepStatus
+from models.errors import Unavailable
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
 from tasks.control import WORKER
@@ -97,17 +98,14 @@ def conclude(runtime: Runtime, current: Row[Any], left: list[str]) -> bool:
 
 
 def give_up(engine: Engine, sweep: Row[Any], findings: str) -> None:
-    """Fail a sweep and pause its policy: a verification found what no retry mends.
-
-    Raises:
-        Unavailable: nothing was changed; or both was done, and a batch under way, not to be waited for, may commit.
-    """
+    """Fail a sweep and pause its policy: a verification found what no retry mends."""
     policy = PolicyName(sweep.policy)
     with transaction(engine) as connection:
         connection.execute(delete_plan(sweep.id))
         if not fail_unverified(connection, sweep.id, policy, findings):
             return
-    enforce_pause(engine, policy)
+    with suppress(Unavailable):  # a batch under way may commit, which nobody waits for here; no other will
+        enforce_pause(engine, policy)
 
 
 def fail_unverified(connection: Connection, sweep_id: int, policy: PolicyName, findings: str) -> bool:

@@ -19,6 +19,7 @@ from tasks.finish import give_up
 from tasks.gates import judge
 from tasks.open_sweep import open_sweep
 from tasks.rules.gate import Gate, Stop
+from tasks.statements.claim import keep_pauses_out
 from tasks.statements.control import hold_sweep
 from tasks.transitions import Credentials
 
@@ -321,6 +322,18 @@ def test_no_sweep_is_failed_by_a_verification_while_its_policy_cannot_be_paused(
     give_up(engine, row, "found by a test")
     assert hand.row(row.id).status == "failed"
     assert hand.decisions() == [("paused", "worker")]
+
+
+def test_a_verification_that_fails_during_a_long_batch_pauses_the_policy_and_goes_on(by_hand, engine, monkeypatch):
+    hand = by_hand()
+    closable(engine)
+    row = hand.sweep(hand.request())
+    monkeypatch.setattr(pauses, "BATCH_PATIENCE", timedelta(milliseconds=50))
+    with engine.begin() as sealing:
+        sealing.execute(keep_pauses_out())
+        give_up(engine, row, "found by a test")
+    assert hand.row(row.id).status == "failed"
+    assert hand.rows("SELECT policy FROM pauses") == [("counter_only",)]
 
 
 def test_a_verification_that_fails_while_somebody_has_paused_the_policy_leaves_that_pause(by_hand, engine):

@@ -1,12 +1,13 @@
 """An account too large for every sweep: it goes as a whole, once somebody asks for it, and nobody else waits."""
 
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 
 import pytest
 from builders import an_account
 from giants import EVENTS, GIANT_TABLES, a_giant, rows_of
+from logs import unguarded
 from people import people
 from processes import until
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 from models import PolicyName
 from models.errors import NotThereError, Refused, TooLongError, Unavailable, Unverified
 from tasks import holds, pauses, quarantine
-from tasks.alone import act_alone
+from tasks.alone import act_alone, conclude_alone
 from tasks.explain import explain
 from tasks.statements.accounts import lock_account
 from tasks.statements.claim import keep_pauses_out
@@ -113,6 +114,7 @@ def test_an_account_that_no_sweep_can_finish_is_done_whole_by_who_asks_for_it(by
     assert hand.carry_out(hand.request(policy)).accounts == 1
     hand.run("DROP FUNCTION obstacle CASCADE")
     done = act(hand, giant)
+    assert conclude_alone(hand.runtime, done.sweep_id) is None
     assert done.policy == policy
     sweep = hand.row(done.sweep_id)
     assert (sweep.status, sweep.accounts, sweep.actor, sweep.failure) == ("done", 1, "mori", None)
@@ -195,6 +197,26 @@ def test_what_a_verification_finds_is_undone_and_stops_the_policy_as_a_sweep_wou
     assert (critical["event"], critical["sweep"], critical["failure"]) == ("sweep.failed", number, failed.failure)
     with pytest.raises(Refused, match="paused by worker"):
         act(hand, giant)
+
+
+def test_what_is_found_after_the_commit_fails_the_sweep_and_stops_the_policy(set_aside, engine):
+    hand, giant = set_aside()
+    done = act(hand, giant)
+    with engine.begin() as connection:
+        unguarded(connection, "UPDATE actions SET due_at = due_at + interval '1 day'")
+    with pytest.raises(Unverified, match=f"sweep {done.sweep_id} failed: unverified: "):
+        conclude_alone(hand.runtime, done.sweep_id)
+    assert hand.rows("SELECT policy, actor FROM pauses") == [("purge", "worker")]
+
+
+def test_what_no_clock_can_be_trusted_for_is_left_to_a_worker(set_aside, by_hand):
+    hand, giant = set_aside()
+    done = act(hand, giant)
+    ahead = by_hand(broker_clock=lambda: datetime.now(UTC) + timedelta(days=1))
+    assert "clock" in conclude_alone(ahead.runtime, done.sweep_id)
+    assert hand.row(done.sweep_id).status == "running"
+    assert conclude_alone(hand.runtime, done.sweep_id) is None
+    assert hand.row(done.sweep_id).status == "done"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from time import monotonic
 import click
 
 from tasks import quarantine
-from tasks.alone import act_alone
+from tasks.alone import Done, act_alone, conclude_alone
 from worker.answers.lists import SetAside, read_quarantine
 from worker.app import create_client
 from worker.cli.options import ACCOUNT, NUMBER, actor_and_reason, as_json
@@ -63,17 +63,28 @@ def act(*, account_id: int, minutes: int, actor: str, reason: str, as_json: bool
     """Act now, and by this command itself, on account ID, which was set aside because it is too large.
 
     Whatever it is due for is done as a sweep would: one transaction, logged, verified. Nobody else waits for it but who
-    needs this account. Broken off, by Ctrl-C too, nothing has happened. Refused while a gate is shut.
+    needs this account. Broken off before its receipt is told, by Ctrl-C too, nothing has happened. Refused while a gate
+    is shut.
     """
     here = deployment()
     runtime = create_client(here.settings, here.addresses).runtime
     error_console().print(f"retention: at work on account {account_id}, for {minutes} minutes at most; others go on")
     began = monotonic()
     done = act_alone(runtime, account_id, actor=actor, reason=reason, patience=timedelta(minutes=minutes))
-    seconds = round(monotonic() - began, 3)
+    _tell(account_id, done, round(monotonic() - began, 3), as_json=as_json)
+    error_console().print(f"retention: done; reconciling sweep {done.sweep_id}, as a worker will if this ends here")
+    if left := conclude_alone(runtime, done.sweep_id):
+        told = f"what was done stays; sweep {done.sweep_id} is left to a worker, which reconciles it: {left}"
+        error_console().print(f"retention: {told}")
+
+
+def _tell(account_id: int, done: Done, seconds: float, *, as_json: bool) -> None:
     if as_json:
         told = {"account_id": account_id, "policy": done.policy.value, "sweep_id": done.sweep_id}
         print_json(told | {"receipt_id": done.receipt_id, "head": str(done.head), "seconds": seconds})
     else:
-        show(f"{done.policy.value} done for account {account_id} in {seconds:,} s, as sweep {done.sweep_id}")
-        show(f"The log's head is {done.head}")
+        show(
+            f"{done.policy.value} done for account {account_id} in {seconds:,} s, as sweep {done.sweep_id}, "
+            f"receipt {done.receipt_id}",
+            f"The log's head is {done.head}",
+        )
