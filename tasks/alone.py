@@ -1,14 +1,16 @@
 """Alone: an account that is too large for any sweep, done by whoever asks for it, with all the time it needs."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from models import DecisionKind, Policies, Policy, PolicyName, SweepStatus
-from models.errors import NotThereError, Refused, Unavailable, Unverified
+from models.errors import NotThereError, OutcomeUnknownError, Refused, Unavailable, Unverified
 from models.proof import Head
 from tasks import events
 from tasks.base import Runtime
@@ -17,15 +19,21 @@ from tasks.finish import conclude, fail_unverified
 from tasks.gates import judge_alone
 from tasks.pauses import enforce_pause
 from tasks.reconcile import verify_batch
+from tasks.resolve import resolve_batch
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.named import require_named
-from tasks.statements.claim import keep_pauses_out
+from tasks.statements.claim import keep_pauses_out, take_lane
 from tasks.statements.control import approve_one, insert_decision, plan_one
 from tasks.statements.quarantine import retry_account, select_set_aside
 from tasks.statements.sweeps import insert_sweep, select_sweeps, start_sweep
 from tasks.transaction import transaction
 
 __all__ = ["Done", "act_alone", "conclude_alone"]
+
+# Nobody else knows of the sweep, so that any is free.
+LANE = 0
+# How long one waits before each look at what became of a commit.
+LOOKS_AFTER_SECONDS = (0, 1, 2, 4, 8, 16)
 
 log = structlog.get_logger()
 
@@ -74,17 +82,25 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
         Refused: a gate is shut, the account is not due or somebody has it, or actor or reason cannot be recorded.
         Unverified: other statements find something wrong with it; it was undone, and the policy is paused.
         Unavailable: see `transaction`; `TooLongError`, where the patience was not enough.
+        OutcomeUnknownError: the commit was not answered, nor did the database since.
         StatementError: the database refuses still what would be done.
     """
     require_named(actor=actor, reason=reason)
     asked = _Asked(account_id, runtime.policies[_set_aside_for(runtime, account_id)], actor, reason)
     if stops := judge_alone(runtime, asked.policy):
         raise Refused("; ".join(stop.detail for stop in stops))
+    done = None
     try:
         with transaction(runtime.engine, statement=patience) as connection:
             done = _act(connection, runtime.policies, asked)
     except Unverified as error:
         raise _given_up(runtime, asked, str(error)) from None
+    except (OutcomeUnknownError, KeyboardInterrupt, SystemExit):
+        # What comes during the commit comes too late, or just in time.
+        if done is None:
+            raise
+        if not _was_committed(runtime.engine, account_id, done):
+            raise Unavailable("the commit was not carried out: nothing was changed") from None
     log.info(events.BATCH_COMMITTED, sweep=done.sweep_id, policy=done.policy, accounts=1, receipt=done.receipt_id)
     return done
 
@@ -124,6 +140,7 @@ def _act(connection: Connection, policies: Policies, asked: _Asked) -> Done:
     name, account_id = asked.policy.name, asked.account_id
     connection.execute(retry_account(account_id, name))
     sweep_id, cutoff = _insert_sweep(connection, policies, asked)
+    connection.execute(take_lane(sweep_id, LANE))
     connection.execute(plan_one(sweep_id, account_id))
     connection.execute(start_sweep(sweep_id, due=1, allowed=None, seen=SweepStatus.QUEUED))
     connection.execute(approve_one(sweep_id, account_id))
@@ -160,6 +177,20 @@ def _insert_sweep(connection: Connection, policies: Policies, asked: _Asked) -> 
     # No fingerprint: it is about one account, and no example for the policy's own sweeps.
     sweep = insert_sweep(cutoff, as_of=now, tick=None, actor=asked.actor, reason=asked.reason, fingerprint=None)
     return connection.execute(sweep).scalar_one(), cutoff
+
+
+def _was_committed(engine: Engine, account_id: int, done: Done) -> bool:
+    """Look what became of a commit, as a drain does, but not for ever: somebody waits for the answer."""
+    log.warning(events.BATCH_UNKNOWN, sweep=done.sweep_id, lane=LANE, receipt=done.receipt_id)
+    with suppress(KeyboardInterrupt, SystemExit):  # who does not wait is told what there is to know
+        for seconds in LOOKS_AFTER_SECONDS:
+            sleep(seconds)
+            with suppress(Unavailable):
+                return resolve_batch(engine, sweep_id=done.sweep_id, lane=LANE, receipt_id=done.receipt_id)
+    raise OutcomeUnknownError(
+        "whether it was done is not known, as the connection broke during the commit and the database has not answered "
+        f"since; it was if `retention log list --account {account_id}` shows receipt {done.receipt_id}"
+    )
 
 
 def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:

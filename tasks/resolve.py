@@ -14,8 +14,8 @@ __all__ = ["resolve_batch"]
 log = structlog.get_logger()
 
 
-def resolve_batch(engine: Engine, *, sweep_id: int, lane: int, receipt_id: int) -> None:
-    """Look whether a batch is there, and tell the structured log.
+def resolve_batch(engine: Engine, *, sweep_id: int, lane: int, receipt_id: int) -> bool:
+    """Look whether a batch is there, tell the structured log, and return it.
 
     The server may still be at the commit, as nobody told it that its client is gone. A batch has its lane until it
     has ended, so the lane is waited for first.
@@ -35,3 +35,4 @@ def resolve_batch(engine: Engine, *, sweep_id: int, lane: int, receipt_id: int) 
         accounts=receipt.accounts if receipt else 0,
         head=str(Head(receipt.number, receipt.digest)) if receipt else None,
     )
+    return receipt is not None

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from chaos.gate import Outcome, Point, gate
 from giants import EVENTS
 from processes import Stack, until
 from sqlalchemy import text
+
+from models.errors import OutcomeUnknownError
+from tasks import alone
 
 ASIDE = """
 INSERT INTO quarantine (account_id, policy, attempts, failure, first_at, last_at, set_aside_at)
@@ -76,12 +80,11 @@ def test_what_is_done_is_done_without_the_broker_and_a_worker_reconciles_it(
     assert (acted.code, receipts(engine)) == (0, [(acted.json["receipt_id"], acted.json["head"])])
     sweep_id = acted.json["sweep_id"]
     assert f"sweep {sweep_id} is left to a worker, which reconciles it: the broker does not answer" in acted.err
-    hand = ByHand(database_url, broker_url)
-    assert hand.row(sweep_id).status == "running"
-    hand.do("drain", sweep_id, 0)
-    hand.do("reconcile", sweep_id)
-    assert hand.row(sweep_id).status == "done"
-    hand.close()
+    with closing(ByHand(database_url, broker_url)) as hand:
+        assert hand.row(sweep_id).status == "running"
+        hand.do("drain", sweep_id, 0)
+        hand.do("reconcile", sweep_id)
+        assert hand.row(sweep_id).status == "done"
 
 
 def test_who_breaks_off_after_the_commit_has_been_told_that_it_is_done(engine, aside, proxied, tmp_path):
@@ -102,6 +105,52 @@ def test_who_breaks_off_after_the_commit_has_been_told_that_it_is_done(engine, a
     assert f"receipt {receipt}" in told
     assert head in told
     assert "a worker" in told
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["commit arrived", "commit did not arrive"])
+def test_what_became_of_a_commit_that_was_not_answered_is_looked_up(engine, aside, proxied, arrived):
+    proxy, stack = proxied
+    proxy.arm(Point.COMMIT, lambda: Outcome.UNANSWERED if arrived else Outcome.CUT)
+    acted = stack.retention("quarantine", "act", str(aside), *SAYS, "--json")
+    if arrived:
+        assert (acted.code, receipts(engine)) == (0, [(acted.json["receipt_id"], acted.json["head"])])
+    else:
+        assert (acted.code, acted.out, receipts(engine)) == (5, "", [])
+        assert "the commit was not carried out: nothing was changed" in acted.err
+
+
+def test_who_breaks_off_during_the_commit_is_told_that_it_was_too_late(engine, aside, proxied, tmp_path):
+    proxy, stack = proxied
+    started = []
+
+    def interrupt():
+        until(lambda: started, "the test knows the process")
+        os.kill(started[0].pid, signal.SIGINT)
+        return Outcome.PASSED
+
+    proxy.arm(Point.COMMIT, interrupt)
+    started.append(stack.start("worker", "quarantine", "act", str(aside), *SAYS, log="act"))
+    code = started[0].wait(60)
+    ((receipt, head),) = receipts(engine)
+    told = (tmp_path / "act.log").read_text()
+    assert (code, f"receipt {receipt}" in told, head in told) == (0, True, True)
+
+
+def test_where_nobody_answers_what_became_of_a_commit_its_receipt_is_named(
+    engine, aside, proxied, broker_url, monkeypatch
+):
+    proxy, _ = proxied
+
+    def away():
+        proxy.close()
+        return Outcome.UNANSWERED
+
+    monkeypatch.setattr(alone, "LOOKS_AFTER_SECONDS", (0, 0.1))
+    proxy.arm(Point.COMMIT, away)
+    with closing(ByHand(proxy.url, broker_url)) as hand, pytest.raises(OutcomeUnknownError) as caught:
+        alone.act_alone(hand.runtime, aside, actor="mori", reason="too large", patience=timedelta(minutes=1))
+    receipt, _ = until(partial(receipts, engine), "it is committed")[0]
+    assert f"`retention log list --account {aside}` shows receipt {receipt}" in str(caught.value)
 
 
 def _told(log: Path):
