@@ -63,7 +63,9 @@ class _Asked:
     reason: str
 
 
-def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, patience: timedelta) -> Done:
+def act_alone(
+    runtime: Runtime, account_id: int, *, policy: PolicyName | None = None, actor: str, reason: str, patience: timedelta
+) -> Done:
     """Act on an account that was set aside, in one transaction of this process that may take very long.
 
     It is a sweep of its own, which nobody sees before all is done: so no worker takes part, and what is broken off was
@@ -73,20 +75,23 @@ def act_alone(runtime: Runtime, account_id: int, *, actor: str, reason: str, pat
     Args:
         runtime: what to work with.
         account_id: which account.
+        policy: what to do; None where it was set aside for one policy only.
         actor: who asks.
         reason: why.
         patience: longest run of one statement.
 
     Raises:
-        NotThereError: the account is not set aside.
-        Refused: a gate is shut, the account is not due or somebody has it, or actor or reason cannot be recorded.
+        NotThereError: the account is not set aside, or not for that.
+        Refused: it is set aside for both policies and none is named, a gate is shut, the account is not due or somebody
+            has it, or actor or reason cannot be recorded.
         Unverified: other statements find something wrong with it; it was undone, and the policy is paused.
         Unavailable: see `transaction`; `TooLongError`, where the patience was not enough.
         OutcomeUnknownError: the commit was not answered, nor did the database since.
         StatementError: the database refuses still what would be done.
     """
     require_named(actor=actor, reason=reason)
-    asked = _Asked(account_id, runtime.policies[_set_aside_for(runtime, account_id)], actor, reason)
+    name = _set_aside_for(runtime, account_id, policy)
+    asked = _Asked(account_id, runtime.policies[name], actor, reason)
     if stops := judge_alone(runtime, asked.policy):
         raise Refused("; ".join(stop.detail for stop in stops))
     done = None
@@ -126,14 +131,16 @@ def conclude_alone(runtime: Runtime, sweep_id: int) -> str | None:
     return None
 
 
-def _set_aside_for(runtime: Runtime, account_id: int) -> PolicyName:
-    """Return for which policy the account is set aside; the purge goes before."""
+def _set_aside_for(runtime: Runtime, account_id: int, wanted: PolicyName | None) -> PolicyName:
+    """Return for which policy the account is set aside, the wanted one or else the only one."""
     with transaction(runtime.engine) as connection:
-        names = {row.policy for row in connection.execute(select_set_aside(account_id))}
-    for policy in runtime.policies:
-        if policy.name in names:
-            return policy.name
-    raise NotThereError(f"account {account_id} is not set aside; look with `retention quarantine list`")
+        names = [PolicyName(row.policy) for row in connection.execute(select_set_aside(account_id))]
+    if not names or wanted not in (None, *names):
+        what = f" for {wanted}" if wanted else ""
+        raise NotThereError(f"account {account_id} is not set aside{what}; look with `retention quarantine list`")
+    if wanted is None and len(names) > 1:
+        raise Refused(f"account {account_id} is set aside for {' and '.join(names)}: say which it is, with `--policy`")
+    return wanted or names[0]
 
 
 def _act(connection: Connection, policies: Policies, asked: _Asked) -> Done:

@@ -75,8 +75,8 @@ def set_aside(by_hand):
     return make
 
 
-def act(hand, giant, patience=MINUTES):
-    return act_alone(hand.runtime, giant, **SAYS, patience=patience)
+def act(hand, giant, patience=MINUTES, **which):
+    return act_alone(hand.runtime, giant, **which, **SAYS, patience=patience)
 
 
 @contextmanager
@@ -248,6 +248,34 @@ def test_only_an_account_that_was_set_aside_is_done_alone(by_hand, engine):
     with pytest.raises(NotThereError, match=f"account {ordinary} is not set aside"):
         act(hand, ordinary)
     assert hand.accounts() == [ordinary]
+
+
+@pytest.fixture
+def twice_aside(by_hand, engine):
+    """An account that was set aside for both policies, though its window alone is due to be closed."""
+    hand = by_hand()
+    with engine.begin() as connection:
+        giant = a_giant(connection, "counter_only", ROWS)
+        for policy in ("purge", "counter_only"):
+            connection.execute(text(ASIDE.replace("purge", policy)), {"id": giant})
+    return hand, giant
+
+
+def test_what_to_do_with_an_account_that_is_set_aside_for_both_is_asked_for_and_not_guessed(twice_aside):
+    hand, giant = twice_aside
+    with pytest.raises(Refused, match=f"account {giant} is set aside for counter_only and purge: .* `--policy`"):
+        act(hand, giant)
+    with pytest.raises(Refused, match="is not due for purge now"):
+        act(hand, giant, policy=PolicyName.PURGE)
+    assert act(hand, giant, policy=PolicyName.COUNTER_ONLY).policy == "counter_only"
+    assert hand.rows("SELECT policy FROM quarantine") == [("purge",)]
+
+
+def test_only_what_an_account_is_set_aside_for_can_be_chosen(set_aside):
+    hand, giant = set_aside()
+    with pytest.raises(NotThereError, match=f"account {giant} is not set aside for counter_only"):
+        act(hand, giant, policy=PolicyName.COUNTER_ONLY)
+    assert act(hand, giant, policy=PolicyName.PURGE).policy == "purge"
 
 
 def test_a_pause_does_not_return_while_a_batch_that_nobody_sees_may_still_commit(by_hand, engine):

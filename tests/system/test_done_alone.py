@@ -87,6 +87,16 @@ def test_what_is_done_is_done_without_the_broker_and_a_worker_reconciles_it(
         assert hand.row(sweep_id).status == "done"
 
 
+def test_what_an_account_is_set_aside_for_can_be_said(engine, aside, stack):
+    with engine.begin() as connection:
+        connection.execute(text(ASIDE.replace("purge", "counter_only")))
+    refused = stack.retention("quarantine", "act", str(aside), *SAYS)
+    assert (refused.code, refused.out, receipts(engine)) == (3, "", [])
+    assert f"account {aside} is set aside for counter_only and purge" in refused.err
+    acted = stack.retention("quarantine", "act", str(aside), "--policy", "purge", *SAYS, "--json", check=True)
+    assert acted.json["policy"] == "purge"
+
+
 def test_who_breaks_off_after_the_commit_has_been_told_that_it_is_done(engine, aside, proxied, tmp_path):
     proxy, stack = proxied
     with ExitStack() as until_the_end:

@@ -5,6 +5,7 @@ from time import monotonic
 
 import click
 
+from models import PolicyName
 from tasks import quarantine
 from tasks.alone import Done, act_alone, conclude_alone
 from worker.answers.lists import SetAside, read_quarantine
@@ -55,14 +56,19 @@ def retry(*, account_id: int | None, every: bool, actor: str, reason: str, as_js
 @command.command(epilog='Example: retention quarantine act 4711 --minutes 30 --actor mori --reason "too large"')
 @ACCOUNT
 @click.option(
+    "--policy",
+    type=click.Choice([name.value for name in PolicyName]),
+    help="What to do, where it was set aside for both.",
+)
+@click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=60, show_default=True, help="Longest run of one statement."
 )
 @actor_and_reason
 @as_json
-def act(*, account_id: int, minutes: int, actor: str, reason: str, as_json: bool) -> None:
+def act(*, account_id: int, policy: str | None, minutes: int, actor: str, reason: str, as_json: bool) -> None:
     """Act now, and by this command itself, on account ID, which was set aside because it is too large.
 
-    Whatever it is due for is done as a sweep would: one transaction, logged, verified. Nobody else waits for it but who
+    What it was set aside for is done as by a sweep: one transaction, logged, verified. Nobody else waits for it but who
     needs this account. Broken off before its receipt is told, by Ctrl-C too, nothing has happened. Refused while a gate
     is shut.
     """
@@ -70,7 +76,14 @@ def act(*, account_id: int, minutes: int, actor: str, reason: str, as_json: bool
     runtime = create_client(here.settings, here.addresses).runtime
     error_console().print(f"retention: at work on account {account_id}, for {minutes} minutes at most; others go on")
     began = monotonic()
-    done = act_alone(runtime, account_id, actor=actor, reason=reason, patience=timedelta(minutes=minutes))
+    done = act_alone(
+        runtime,
+        account_id,
+        policy=PolicyName(policy) if policy else None,
+        actor=actor,
+        reason=reason,
+        patience=timedelta(minutes=minutes),
+    )
     _tell(account_id, done, round(monotonic() - began, 3), as_json=as_json)
     error_console().print(f"retention: done; reconciling sweep {done.sweep_id}, as a worker will if this ends here")
     if left := conclude_alone(runtime, done.sweep_id):
