@@ -56,7 +56,8 @@ class Head(NamedTuple):
         """
         found = HEAD.fullmatch(text.strip())
         if found is None:
-            raise ValueError(text)
+            # Not quoted: it may be of any length, and from a file that somebody altered.
+            raise ValueError("a head NUMBER:DIGEST was expected")
         return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
