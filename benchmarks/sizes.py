@@ -31,7 +31,7 @@ class Size:
 
 FULL = Size(
     rounds=5,
-    purge_slice=20_000,
+    purge_slice=12_000,
     django_slice=4_000,
     orm_slice=150,
     batch_slice=10_000,

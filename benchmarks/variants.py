@@ -151,7 +151,9 @@ def _rows_of(account_id: int) -> Iterator[Select[Any]]:
             yield rows.where(table.c.account_id == account_id)
 
 
-def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
+def celery_sweep(
+    engine: Engine, policy: PolicyName, cutoff: datetime, *, look_every: float = 0.02
+) -> tuple[int, float]:
     """Do a slice as in production: a sweep's row, its message, the running workers; returns accounts and seconds."""
     began = perf_counter()
     with transaction(engine) as connection:
@@ -164,7 +166,7 @@ def celery_sweep(engine: Engine, policy: PolicyName, cutoff: datetime) -> tuple[
             return done, perf_counter() - began
         if status not in (SweepStatus.QUEUED, SweepStatus.RUNNING):
             raise RuntimeError(f"sweep {sweep_id} is {status}")
-        sleep(0.02)
+        sleep(look_every)
 
 
 @contextmanager

@@ -25,10 +25,11 @@ class Pace:
     Args:
         engine: connects to the database that is looked at.
         most: longest rest, as a multiple of what the batch took; 0 is neither to rest nor to look.
+        lanes: so many are at work at the same time; each rests for all, so that more lanes are no more of a burden.
     """
 
-    def __init__(self, engine: Engine, *, most: float) -> None:
-        self._engine, self._most = engine, most
+    def __init__(self, engine: Engine, *, most: float, lanes: int) -> None:
+        self._engine, self._most, self._lanes = engine, most, lanes
         self._busy: float | None = None
         self._before: Signs | None = None
         self._looked_at = float("-inf")
@@ -55,7 +56,8 @@ class Pace:
         if not self._most:
             return 0
         before, signs = self._before, self._look()
-        resting = rest(seconds, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
+        taken = seconds * self._lanes
+        resting = rest(taken, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
         ends = monotonic() + resting
         while not is_stopping() and (left := ends - monotonic()) > 0:
             sleep(min(left, NAP_SECONDS))

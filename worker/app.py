@@ -30,7 +30,7 @@ def create_app(settings: Settings, addresses: Addresses) -> RetentionApp:
         batch_accounts=settings.batch_accounts,
         drains=settings.drains,
         drain_seconds=DRAIN_SECONDS,
-        pace=Pace(engine, most=settings.rest_multiple),
+        pace=Pace(engine, most=settings.rest_multiple, lanes=settings.drains),
         limits=settings.limits,
         broker_clock=lambda: datetime.fromtimestamp(broker_time(app), UTC),
         check_schema=lambda: check_schema(engine),

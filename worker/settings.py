@@ -153,11 +153,11 @@ class Settings(BaseSettings):
     batch_accounts: int = Field(3000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=MOST_LANES, description="tasks of one sweep at work at the same time")
     rest_multiple: float = Field(
-        25.0,
+        40.0,
         ge=0,
         le=99,
-        description="longest rest after a batch while others are at work in the database, as a multiple of its time; "
-        "0: none",
+        description="longest rest after a batch while others are at work in the database, as a multiple of its time "
+        "and that of the other lanes; 0: none",
     )
     ceiling_accounts: int = Field(
         100_000, ge=0, description="most accounts that one sweep may touch without approval; 0 allows nothing"

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 __all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
 
-# To each other session at work belongs twenty times the time that a batch has taken: then so few of its transactions
+# To each other session at work belongs forty times the time that batches have taken: then so few of its transactions
 # meet a batch at all that its slowest hundredth takes hardly longer.
-GIVEN = 20.0
+GIVEN = 40.0
 # What is written now arrives at a replica, and so at its readers, after all of this.
 BEHIND_BYTES = 64 * 2**20
 # A worker that is told to stop, and a pause, need not wait for a long rest.
@@ -51,7 +51,7 @@ def rest(seconds: float, *, busy: float, signs: Signs, before: Signs, most: floa
     the longest where somebody waits for a lock or a replica falls behind, whose readers are not seen here.
 
     Args:
-        seconds: that the batch took.
+        seconds: that the batch took, and those that other lanes run meanwhile.
         busy: others at work, smoothed.
         signs: as they are after the batch.
         before: as they were at the look before.

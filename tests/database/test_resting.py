@@ -106,6 +106,12 @@ def test_a_lane_rests_while_others_are_at_work_and_only_then(by_hand, somebody):
     assert (heedless.rest(0.1), heedless.alone) == (0, True)
 
 
+def test_lanes_together_take_no_more_of_the_time_than_one(by_hand, somebody):
+    one, four = by_hand(drains=1).runtime.pace, by_hand(drains=4).runtime.pace
+    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
+    assert four.rest(0.001) == pytest.approx(4 * one.rest(0.001))
+
+
 def test_a_lane_knows_before_its_first_batch_who_is_at_work(by_hand, somebody):
     pace, heedless = by_hand().runtime.pace, by_hand(rest_multiple=0).runtime.pace
     somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")

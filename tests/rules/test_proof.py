@@ -116,7 +116,7 @@ def test_the_tree_is_that_of_the_standard_and_every_path_leads_to_its_root(count
     ["5", "5:", ":" + "0" * 64, "05:" + "0" * 64, "5:" + "A" * 64, "5:" + "0 " * 32, "-1:" + "0" * 64, "[" * 100_000],
 )
 def test_what_is_no_head_is_refused_and_not_repeated(text):
-    with pytest.raises(ValueError, match="^a head NUMBER:DIGEST was expected$"):
+    with pytest.raises(ValueError, match=r"^a head NUMBER:DIGEST was expected$"):
         Head.parse(text)
 
 
