@@ -395,6 +395,10 @@ def test_a_pause_that_turns_into_a_ceiling_is_news(by_hand, engine, policies):
     assert hand.decisions(number) == [("held", "worker")] * 2
 
 
+CHECK_AS = """
+ALTER TABLE accounts DROP CONSTRAINT ck_accounts_registration_known,
+                     ADD CONSTRAINT ck_accounts_registration_known CHECK ({})
+"""
 CATALOG = {
     "an unknown table": (
         "CREATE TABLE notes (account_id bigint PRIMARY KEY REFERENCES accounts)",
@@ -405,6 +409,11 @@ CATALOG = {
         "DROP INDEX ix_messages_account_id",
         "messages.account_id refers to accounts without an index",
         "CREATE INDEX ix_messages_account_id ON messages (account_id)",
+    ),
+    "a check of the same name that lets everything in": (
+        CHECK_AS.format("true"),
+        "has the constraint ck_accounts_registration_known as CHECK (true)",
+        CHECK_AS.format("registration IN ('online', 'hellowork')"),
     ),
     "a schema of another program": (
         "UPDATE alembic_version SET version_num = '9999'",
