@@ -442,6 +442,41 @@ def test_a_catalog_that_is_not_as_it_must_be_holds_until_it_is(by_hand, engine, 
     assert hand.decisions(number) == [("held", "worker"), ("freed", "worker")]
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["before it begins", "while it runs"])
+@pytest.mark.parametrize("moved", ["'infinity'", "cutoff + interval '2 days'"])
+@pytest.mark.parametrize("policy", ["purge", "counter_only"])
+def test_a_sweep_whose_cutoff_lies_beyond_the_law_is_held_and_touches_nobody(by_hand, engine, policy, moved, begun):
+    hand = by_hand(retention_years=1, reactivation_days=30)
+    almost = datetime.now(UTC) - timedelta(days=364 if policy == "purge" else 29)
+    with engine.begin() as connection:
+        if policy == "purge":
+            an_account(connection, status="invalid", invalidated_at=almost)
+        else:
+            an_account(connection, state="withdrawn", withdrawn_at=almost)
+    number = hand.request(policy)
+    if begun:
+        assert hand.sweep(number).status == "running"
+    hand.run(f"UPDATE sweeps SET cutoff = {moved} WHERE id = :id", id=number)
+    held = hand.carry_out(number)
+    assert (held.status, [stop["gate"] for stop in held.held_for]) == ("held", ["cutoff"])
+    assert "the latest that the law allows now" in held.held_for[0]["detail"]
+    assert (hand.accounts("state <> 'counter_only'"), held.accounts) == ([1], 0)
+    with pytest.raises(Refused, match="goes on by itself"):
+        control.approve(engine, number, **SAYS)
+    control.reject(engine, number, **SAYS)
+
+
+def test_no_approval_makes_a_sweep_act_beyond_the_law(by_hand, engine):
+    hand = by_hand(ceiling_accounts=0)
+    closable(engine)
+    number = hand.request()
+    assert hand.sweep(number).status == "held"
+    hand.run("UPDATE sweeps SET cutoff = 'infinity' WHERE id = :id", id=number)
+    control.approve(engine, number, **SAYS)
+    held = hand.carry_out(number)
+    assert (held.status, [stop["gate"] for stop in held.held_for], closed(hand)) == ("held", ["cutoff"], [])
+
+
 def test_a_shorter_window_is_held_with_who_is_newly_due_and_a_longer_one_is_not(by_hand, engine):
     before, after = by_hand(reactivation_days=30), by_hand(reactivation_days=3)
     (due_anyway,) = closable(engine)
