@@ -330,7 +330,7 @@ def test_a_verification_that_fails_during_a_long_batch_pauses_the_policy_and_goe
     row = hand.sweep(hand.request())
     monkeypatch.setattr(pauses, "BATCH_PATIENCE", timedelta(milliseconds=50))
     with engine.begin() as sealing:
-        sealing.execute(keep_pauses_out())
+        sealing.execute(keep_pauses_out(PolicyName.COUNTER_ONLY))
         give_up(engine, row, "found by a test")
     assert hand.row(row.id).status == "failed"
     assert hand.rows("SELECT policy FROM pauses") == [("counter_only",)]
