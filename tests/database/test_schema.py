@@ -80,6 +80,22 @@ def test_accounts_that_have_one_address_are_named_before_anything_is_changed(ano
     assert migrate(engine) == ("0001", head_revision())
 
 
+@pytest.mark.parametrize(
+    ("fires", "mode"), [("", "O"), ("ENABLE ALWAYS", "A"), ("ENABLE REPLICA", "R"), ("DISABLE", "D")]
+)
+def test_a_trigger_that_is_replaced_fires_when_the_one_before_did(another_database_url, fires, mode):
+    engine = connect(another_database_url, pooled=False)
+    migrate(engine, to="0008")
+    with engine.begin() as connection:
+        if fires:
+            connection.execute(text(f"ALTER TABLE holds {fires} TRIGGER stay_released"))
+    migrate(engine)
+    with engine.begin() as connection:
+        says = "SELECT tgenabled::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'stay_released'"
+        ((fires_now, definition),) = connection.execute(text(says)).all()
+    assert (fires_now, "new.released_at > now()" in definition) == (mode, True)
+
+
 def test_a_schema_that_a_newer_program_made_is_refused_and_left_alone(engine):
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
