@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, Index, Integer, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.address import address_key
-from models.base import FINITE, WORKER, Base, CreatedAt, Identifier
+from models.base import FINITE, WORKER, Base, CreatedAt, Identifier, one_of
 from models.errors import PendingApplicationError, RetentionOverError, WindowClosedError, WrongStateError
 from models.job_seeking import JobSeeking, Status
 from models.my_page import LoginSession
@@ -63,12 +63,12 @@ class Account(Base):
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's contract
     __table_args__ = (
-        CheckConstraint("registration IN ('online', 'hellowork')", name="registration_known"),
-        CheckConstraint("state IN ('active', 'withdrawn', 'counter_only')", name="state_known"),
-        CheckConstraint("state <> 'active' OR withdrawn_at IS NULL", name="active_not_withdrawn"),
-        CheckConstraint("state = 'counter_only' OR counter_only_at IS NULL", name="counter_only_at_fits"),
+        CheckConstraint(one_of("registration", *Registration), name="registration_known"),
+        CheckConstraint(one_of("state", *State), name="state_known"),
+        CheckConstraint("(state <> 'active'::text) OR (withdrawn_at IS NULL)", name="active_not_withdrawn"),
+        CheckConstraint("(state = 'counter_only'::text) OR (counter_only_at IS NULL)", name="counter_only_at_fits"),
         CheckConstraint(
-            "state <> 'counter_only' OR (email IS NULL AND password_hash IS NULL)",
+            "(state <> 'counter_only'::text) OR ((email IS NULL) AND (password_hash IS NULL))",
             name="counter_only_without_credentials",
         ),
         CheckConstraint(FINITE.format("withdrawn_at"), name="withdrawn_at_finite"),

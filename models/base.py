@@ -11,14 +11,24 @@ from sqlalchemy.types import TypeDecorator
 
 from models.errors import NaiveInstantError
 
-__all__ = ["FINITE", "HIDDEN", "WORKER", "Base", "CreatedAt", "Identifier", "Instant", "require_aware"]
+__all__ = ["FINITE", "HIDDEN", "WORKER", "Base", "CreatedAt", "Identifier", "Instant", "one_of", "require_aware"]
 
 # Keys of `info`. Of a table: what the worker may do on it, where that is not what its kind of table needs; of a column:
 # nobody reads it who only looks on. `tasks.statements.rights` has the rule.
 WORKER, HIDDEN = "worker", "hidden"
 
 # Infinities and the years that stand for "unknown" are no dates; NULL is let in and shown as an anomaly.
-FINITE = "{0} >= '1900-01-01 00:00+00' AND {0} < '10000-01-01 00:00+00'"
+# This, like each check of what is an account's, is said as PostgreSQL says it: so the catalog gate can compare the two.
+FINITE = (
+    "({0} >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND "
+    "({0} < '10000-01-01 00:00:00+00'::timestamp with time zone)"
+)
+
+
+def one_of(column: str, *words: str) -> str:
+    """Return the check that a column holds one of these words, as PostgreSQL says `column IN (…)`."""
+    quoted = ", ".join(f"'{word}'::text" for word in words)
+    return f"{column} = ANY (ARRAY[{quoted}])"
 
 
 def require_aware(instant: datetime) -> datetime:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import FINITE, WORKER, Base
+from models.base import FINITE, WORKER, Base, one_of
 from models.policy import Purge
 
 __all__ = ["JobSeeking", "Status"]
@@ -32,8 +32,8 @@ class JobSeeking(Base):
     self_introduction: Mapped[str | None]
 
     __table_args__ = (
-        CheckConstraint("status IN ('valid', 'invalid')", name="status_known"),
-        CheckConstraint("status = 'invalid' OR invalidated_at IS NULL", name="valid_not_invalidated"),
+        CheckConstraint(one_of("status", *Status), name="status_known"),
+        CheckConstraint("(status = 'invalid'::text) OR (invalidated_at IS NULL)", name="valid_not_invalidated"),
         CheckConstraint(FINITE.format("invalidated_at"), name="invalidated_at_finite"),
         Index(None, "invalidated_at", "account_id", postgresql_where=text("status = 'invalid'")),
         {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},

@@ -5,7 +5,7 @@ from typing import Annotated
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, CreatedAt, Identifier
+from models.base import WORKER, Base, CreatedAt, Identifier, one_of
 
 __all__ = [
     "Application",
@@ -34,7 +34,7 @@ class Application(Base):
     statement: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
-    __table_args__ = (CheckConstraint("kind IN ('self', 'referral')", name="kind_known"),)
+    __table_args__ = (CheckConstraint(one_of("kind", "self", "referral"), name="kind_known"),)
 
     @property
     def is_pending_self_made(self) -> bool:

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base
+from models.base import WORKER, Base, one_of
+from models.policy import PolicyName
 
 __all__ = ["Quarantine"]
 
@@ -30,6 +31,6 @@ class Quarantine(Base):
     set_aside_at: Mapped[datetime | None]
 
     __table_args__ = (
-        CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),
+        CheckConstraint(one_of("policy", *PolicyName), name="policy_known"),
         {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
     )

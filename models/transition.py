@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped
 
-from models.base import WORKER, Base, Identifier
+from models.base import WORKER, Base, Identifier, one_of
 from models.my_page import OwnerId
 
 __all__ = ["Transition", "TransitionKind"]
@@ -46,8 +46,6 @@ class Transition(Base):
     to_state: Mapped[str]
 
     __table_args__ = (
-        CheckConstraint(
-            "kind IN ('register', 'withdraw', 'reactivate', 'recover', 'invalidate', 'revalidate')", name="kind_known"
-        ),
+        CheckConstraint(one_of("kind", *TransitionKind), name="kind_known"),
         {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}},
     )

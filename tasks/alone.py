@@ -162,7 +162,7 @@ def _act(connection: Connection, policies: Policies, asked: _Asked) -> Done:
     connection.execute(decided)
 
     def examine(connection: Connection, _: int) -> None:
-        connection.execute(keep_pauses_out())
+        connection.execute(keep_pauses_out(name))
 
     planned = replace(cutoff, plan_of=sweep_id)
     batch = act(connection, asked.policy, planned, sweep_id=sweep_id, limit=1, examine=examine, known=Known())

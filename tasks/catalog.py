@@ -1,11 +1,13 @@
 """The live database's catalog against the metadata: would a purge reach everything, quickly, and only who is due?"""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import CheckConstraint, Connection, Inspector, func, inspect, select
+from sqlalchemy import Connection, Inspector, func, inspect, select
 
-from models import Account, Base, JobSeeking
+from models import Account, Base
 from tasks.hash_partitions import partition_faults
+from tasks.statements.constraints import required, select_constraints
 from tasks.statements.purge import owned_tables
 from tasks.statements.remains import Reference, select_references
 
@@ -23,8 +25,12 @@ def catalog_faults(connection: Connection) -> list[str]:
 
     Looked for: a table that refers to what is purged and that this program does not know; a reference without an
     index that begins with its column, which makes each delete read the whole table; a table that is missing; a
-    constraint by which dates are dates, without which minus infinity could be taken for long ago; a partition,
-    where accounts are partitioned, that lacks what the whole has.
+    constraint that is missing, or says something else than it must, or is not enforced: of those by which dates are
+    dates, without which minus infinity could be taken for long ago, and of the references, without which a hold could
+    be placed on an account that is being deleted; a partition, where accounts are partitioned, that lacks what the
+    whole has.
+
+    To be asked in a `transaction`, for PostgreSQL quotes an instant in its time zone, here UTC.
     """
     inspector = inspect(connection)
     path: list[str] = connection.execute(select(func.current_schemas(False))).scalar_one()
@@ -34,23 +40,20 @@ def catalog_faults(connection: Connection) -> list[str]:
     faults = [f"table {name} is missing" for name in sorted(Base.metadata.tables.keys() - present)]
     references = [Reference(*row) for row in connection.execute(select_references())]
     faults += _faults_in(inspector, [each for each in references if each.parent_schema == home], home)
-    faults += _open_to_nonsense(inspector, present, home)
-    return [*faults, *partition_faults(connection)]
+    return [*faults, *_unlike(connection), *partition_faults(connection)]
 
 
-def _open_to_nonsense(inspector: Inspector, present: set[str], home: str) -> Iterator[str]:
-    """Yield what the law relies on and the database does not see to."""
-    for table in (Base.metadata.tables[model.__tablename__] for model in (Account, JobSeeking)):
-        if table.name not in present:
-            continue
-        checked = {
-            each["name"]
-            for each in inspector.get_check_constraints(table.name, home)
-            if not each.get("dialect_options", {}).get("not_valid")
-        }
-        for name in sorted(str(each.name) for each in table.constraints if isinstance(each, CheckConstraint)):
-            if name not in checked:
-                yield f"{table.name} lacks the constraint {name}, or never was judged by it: nonsense could fall due"
+def _unlike(connection: Connection) -> Iterator[str]:
+    """Yield each constraint that the law or a deletion relies on and that does not say, word by word, what it must."""
+    places: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
+    for row in connection.execute(select_constraints()):
+        places[row.table, row.place, row.is_whole][row.name] = row.definition
+    for (table, place, is_whole), present in places.items():
+        for name, definition in required(Base.metadata.tables[table], place, is_whole=is_whole):
+            if name not in present:
+                yield f"{place} lacks the constraint {name}, {definition}"
+            elif present[name] != definition:
+                yield f"{place} has the constraint {name} as {present[name]}, where it must be {definition}"
 
 
 def _faults_in(inspector: Inspector, references: Sequence[Reference], home: str) -> Iterator[str]:

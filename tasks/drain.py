@@ -1,10 +1,13 @@
 """A drain: batch after batch of one sweep, for a while; then the sweep has ended, or another drain goes on."""
 
-from time import monotonic
+from contextlib import suppress
+from time import monotonic, sleep
 from typing import Any
 
 import structlog
 from celery import shared_task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from sqlalchemy import Connection, Row
 
 from models import PolicyName, SweepStatus
@@ -38,6 +41,8 @@ from tasks.transaction import transaction
 __all__ = ["drain", "send_drains"]
 
 MOST_ATTEMPTS = 5
+# With the batch before it, within what a task may take.
+ASKING_SECONDS = 20
 
 log = structlog.get_logger()
 
@@ -75,8 +80,7 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
         return
     except BatchUnknownError as error:
         log.warning(events.BATCH_UNKNOWN, sweep=sweep_id, lane=lane, receipt=error.receipt_id, failure=str(error))
-        _ask_later(sweep_id, lane, error.receipt_id, seconds=1)
-        return
+        unfinished = _clear_up(self.runtime, sweep_id, lane, error.receipt_id)
     except Exception as error:
         _react(self, current, lane, error)
         raise
@@ -87,19 +91,27 @@ def drain(self: RetentionTask, sweep_id: int, lane: int, unknown: int | None = N
 
 
 def _clear_up(runtime: Runtime, sweep_id: int, lane: int, unknown: int) -> bool:
-    """Say what became of a batch, and whether the database has answered; if not, it is asked again later."""
-    try:
-        open_sweep(runtime, sweep_id)  # refuses one that there is not
-        resolve_batch(runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
-    except Unavailable:
-        _ask_later(sweep_id, lane, unknown, seconds=20)
-        return False
-    return True
+    """Say what became of a batch, and whether the database has answered; if not, this lane asks again later.
 
+    By a message, which never expires, for no other knows of it; or here, while Redis does not take that either.
 
-def _ask_later(sweep_id: int, lane: int, unknown: int, *, seconds: int) -> None:
-    """Let this lane ask what became of a batch. No other message knows of it, so this one never expires."""
-    drain.apply_async((sweep_id, lane, unknown), countdown=seconds)
+    Raises:
+        Unavailable: neither of both has answered for as long as one task asks.
+    """
+    time_is_up = runtime.patience(ASKING_SECONDS)
+    while True:
+        try:
+            open_sweep(runtime, sweep_id)  # refuses one that there is not
+            resolve_batch(runtime.engine, sweep_id=sweep_id, lane=lane, receipt_id=unknown)
+        except Unavailable:
+            with suppress(OperationalError, RedisError, OSError):
+                drain.apply_async((sweep_id, lane, unknown), countdown=20)
+                return False
+            if time_is_up():
+                raise
+            sleep(1)
+        else:
+            return True
 
 
 def _react(task: RetentionTask, current: Row[Any], lane: int, error: Exception) -> None:

@@ -67,7 +67,7 @@ def _complete_move(session: Session, policies: Policies, account: Account, now: 
     if moved is None:
         raise Refused(NOT_NOW)
     session.execute(start_sweep(sweep_id, due=1, allowed=1, seen=SweepStatus.QUEUED))
-    session.execute(keep_pauses_out())
+    session.execute(keep_pauses_out(policy.name))
     try:
         seal(session.connection(), moved, sweep_id=sweep_id, policy=policy)
     except SweepStoppedError:  # the policy is paused

@@ -20,7 +20,7 @@ from tasks.exported import exported_head
 from tasks.pauses import pause_stops
 from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts
 from tasks.rules.clocks import clock_stops
-from tasks.rules.cutoff import Cutoff
+from tasks.rules.cutoff import Cutoff, cutoff_stops
 from tasks.rules.gate import Gate, Stop
 from tasks.rules.policy_change import change_stops, other_worker_stops
 from tasks.statements.control import (
@@ -70,7 +70,8 @@ def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
     """Return what the gates say of a sweep now."""
     policy = runtime.policies[cutoff.policy]
     with _judging(runtime, policy) as (connection, found):
-        stops = found + other_worker_stops(policy, sweep.fingerprint)
+        # Asked for under other rules, it may well have another cutoff.
+        stops = found + (other_worker_stops(policy, sweep.fingerprint) or _cutoff(runtime, connection, cutoff))
         if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
             return Verdict(stops, connection.execute(count_due(cutoff, now=func.now())).scalar_one(), None)
         stops += _policy_change(connection, policy, sweep, cutoff)
@@ -117,7 +118,11 @@ def stopped_since(runtime: Runtime, cutoff: Cutoff) -> bool:
     """Say whether a gate that is quickly asked would stop a sweep that is under way."""
     broker = runtime.broker_clock()
     with transaction(runtime.engine) as connection:
-        return bool(pause_stops(connection, cutoff.policy) or _clock(runtime, connection, broker))
+        return bool(
+            pause_stops(connection, cutoff.policy)
+            or _clock(runtime, connection, broker)
+            or _cutoff(runtime, connection, cutoff)
+        )
 
 
 def distrusts_clock(runtime: Runtime) -> bool:
@@ -159,6 +164,10 @@ def _clock(runtime: Runtime, connection: Connection, broker: datetime) -> list[S
 
 def _others(broker: datetime) -> dict[str, datetime]:
     return {"this worker": datetime.now(UTC), "the broker": broker}
+
+
+def _cutoff(runtime: Runtime, connection: Connection, cutoff: Cutoff) -> list[Stop]:
+    return cutoff_stops(runtime.policies, cutoff, connection.execute(read_clock()).scalar_one())
 
 
 def _catalog(runtime: Runtime, connection: Connection) -> list[Stop]:

@@ -65,7 +65,7 @@ def enforce_pause(engine: Engine, policy: PolicyName) -> None:
             for stop in pause_stops(connection, policy):
                 connection.execute(hold_running(policy, stop))
             # After that, or what has just been done whole would be held besides.
-            connection.execute(await_unseen())
+            connection.execute(await_unseen(policy))
     except Unavailable:
         raise Unavailable(
             f"{policy} is paused, but a batch under way was not to be waited for; that one may still commit"

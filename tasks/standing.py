@@ -80,13 +80,13 @@ def take_standing(
     clocks: dict[str, float] | None = None,
     ceiling: int | None = None,
 ) -> Standing:
-    """Count everything as of `now`."""
+    """Count everything as of `now`; whether a date is yet to come is for the database's clock to say, as always."""
     return Standing(
         at=now,
         policies={policy.name: lateness(connection, policies, policy, now) for policy in policies},
-        anomalies={kind: accounts for kind, accounts in connection.execute(count_anomalies(now=now))},  # noqa: C416 - rows
-        anomalous=connection.execute(count_anomalous(now=now)).scalar_one(),
-        holds=connection.execute(count_holds(now=now)).scalar_one(),
+        anomalies={kind: accounts for kind, accounts in connection.execute(count_anomalies(now=func.now()))},  # noqa: C416 - rows
+        anomalous=connection.execute(count_anomalous(now=func.now())).scalar_one(),
+        holds=connection.execute(count_holds(now=func.now())).scalar_one(),
         quarantine={policy: accounts for policy, accounts in connection.execute(count_set_aside())},  # noqa: C416 - rows
         quarantine_failures={failure: accounts for failure, accounts in connection.execute(count_failures())},  # noqa: C416 - rows
         files=files_left(connection),

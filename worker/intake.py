@@ -117,17 +117,23 @@ class QoS(redis.QoS):
     """Messages that were taken and are not done; of those of a worker that died, each is given back."""
 
     channel: "Channel"
+    is_full = False
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Note who has a message; where Redis has no memory left for that, it is done all the same.
 
         Celery would end the worker, and the message be lost, which is taken from the queue already. Should this worker
-        die over it, a later minute wakes what it was to wake.
+        die over it, a later minute wakes what it was to wake. It is told once, until Redis notes one again.
         """
         try:
             super().append(message, delivery_tag)
         except OutOfMemoryError:
             super(redis.QoS, self).append(message, delivery_tag)
+            if not self.is_full:
+                log.warning(events.BROKER_FULL)
+            self.is_full = True
+        else:
+            self.is_full = False
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Give a message back; where nobody can read what was kept of it, forget it, for others wait behind it."""

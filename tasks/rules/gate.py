@@ -14,6 +14,7 @@ class Gate(StrEnum):
     PAUSE = "pause"
     CLOCK = "clock"
     POLICY_CHANGE = "policy_change"
+    CUTOFF = "cutoff"
     CEILING = "ceiling"
     CATALOG = "catalog"
     LOG = "log"

@@ -1,9 +1,13 @@
-"""PostgreSQL's own catalogs, as far as partitions are asked about."""
+"""PostgreSQL's own catalogs, as far as partitions and constraints are asked about."""
 
-from sqlalchemy import CHAR, Boolean, Integer, Text, column, table
-from sqlalchemy.dialects.postgresql import REGCLASS
+from typing import Any
 
-__all__ = ["CLASSES", "CONSTRAINTS", "FIRES", "INDEXES", "INHERITS", "TRIGGERS"]
+from sqlalchemy import CHAR, Boolean, Integer, Text, cast, column, func, table
+from sqlalchemy.dialects.postgresql import ARRAY, OID, REGCLASS, array
+
+from tasks.statements.purge import owned_tables
+
+__all__ = ["CLASSES", "CONSTRAINTS", "FIRES", "INDEXES", "INHERITS", "TRIGGERS", "owned_relations"]
 
 CLASSES = table(
     "pg_class", column("oid", REGCLASS), column("relname", Text), column("relkind", CHAR), schema="pg_catalog"
@@ -19,6 +23,7 @@ INDEXES = table(
 TRIGGERS = table(
     "pg_trigger",
     column("tgrelid", REGCLASS),
+    column("tgconstraint", OID),
     column("tgname", Text),
     column("tgenabled", CHAR),
     column("tgisinternal", Boolean),
@@ -27,6 +32,7 @@ TRIGGERS = table(
 )
 CONSTRAINTS = table(
     "pg_constraint",
+    column("oid", OID),
     column("conrelid", REGCLASS),
     column("conname", Text),
     column("contype", CHAR),
@@ -34,3 +40,9 @@ CONSTRAINTS = table(
 )
 # What `tgenabled` of a trigger is that fires.
 FIRES = ("O", "A")
+
+
+def owned_relations(*others: str) -> Any:
+    """Return an array: `accounts`, what is an account's, and others; NULL for a table that is not there."""
+    names = [*(table.name for table in owned_tables()), *others]
+    return cast(array([func.to_regclass(name) for name in names]), ARRAY(REGCLASS))

@@ -25,8 +25,8 @@ from tasks.statements.due import due
 
 __all__ = ["await_lane", "await_unseen", "claim", "is_claimed", "keep_pauses_out", "take_lane"]
 
-# Sweeps are numbered from 1, and lanes from 0; erasers of files have those of no sweep.
-UNSEEN = (0, -2)
+# By policy: lanes of no sweep, for sweeps are numbered from 1, below those that erasers of files have, from 0.
+UNSEEN = {PolicyName.PURGE: -2, PolicyName.COUNTER_ONLY: -3}
 
 
 @lru_cache(maxsize=8)
@@ -74,15 +74,15 @@ def await_lane(sweep_id: int, lane: int) -> Select[str]:
     return select(func.pg_advisory_xact_lock(cast(sweep_id, Integer), cast(lane, Integer)))
 
 
-def keep_pauses_out() -> Select[str]:
-    """Let nobody who pauses a policy return before the transaction has ended.
+def keep_pauses_out(policy: PolicyName) -> Select[str]:
+    """Let nobody who pauses the policy return before the transaction has ended.
 
     For a batch of a sweep that nobody sees yet, as it was inserted by the same transaction: right before it is sealed,
     which asks once more whether the policy is paused. The row of any other sweep is locked by that itself.
     """
-    return select(func.pg_advisory_xact_lock_shared(*(cast(number, Integer) for number in UNSEEN)))
+    return select(func.pg_advisory_xact_lock_shared(cast(0, Integer), cast(UNSEEN[policy], Integer)))
 
 
-def await_unseen() -> Select[str]:
-    """Wait for such batches that are being sealed, for as long as one waits for a lock."""
-    return select(func.pg_advisory_xact_lock(*(cast(number, Integer) for number in UNSEEN)))
+def await_unseen(policy: PolicyName) -> Select[str]:
+    """Wait for such batches of the policy that are being sealed, for as long as one waits for a lock."""
+    return await_lane(0, UNSEEN[policy])

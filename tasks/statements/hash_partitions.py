@@ -1,7 +1,6 @@
 """Accounts partitioned by their hash: whether they are, what a partition lacks, and how one partition is found."""
 
 from functools import cache
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -11,8 +10,6 @@ from sqlalchemy import (
     Text,
     and_,
     any_,
-    cast,
-    column,
     exists,
     func,
     literal,
@@ -20,12 +17,10 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, REGCLASS, array
 
 from models import Account
 from models.account_addresses import ADDRESSES, KEEP_ADDRESS
-from tasks.statements.catalogs import CLASSES, CONSTRAINTS, FIRES, INDEXES, INHERITS, TRIGGERS
-from tasks.statements.purge import owned_tables
+from tasks.statements.catalogs import CLASSES, FIRES, INDEXES, INHERITS, TRIGGERS, owned_relations
 
 __all__ = ["count_partitions", "is_partitioned", "look_up_by_index", "select_flaws", "select_leaves"]
 
@@ -54,14 +49,14 @@ def count_partitions() -> Select[str, int]:
     return (
         select(whole.c.relname, func.count(part.c.inhrelid, type_=Integer).label("partitions"))
         .outerjoin_from(whole, part, part.c.inhparent == whole.c.oid)
-        .where(whole.c.oid == any_(_owned()), whole.c.relkind == "p")
+        .where(whole.c.oid == any_(owned_relations()), whole.c.relkind == "p")
         .group_by(whole.c.relname)
     )
 
 
 def select_leaves() -> Select[str]:
     """Select the partitions by hash, and the table of addresses with its own: names of tables, none elsewhere."""
-    wholes = _owned(ADDRESSES)
+    wholes = owned_relations(ADDRESSES)
     part = exists().where(INHERITS.c.inhrelid == CLASSES.c.oid, INHERITS.c.inhparent == any_(wholes))
     addresses = CLASSES.c.oid == func.to_regclass(ADDRESSES)
     return select(CLASSES.c.relname).where(part | addresses).order_by(CLASSES.c.relname)
@@ -71,7 +66,7 @@ def select_flaws() -> Select[str, str]:
     """Select what a partition lacks, or the whole: rows (table, what), as ("messages_3", "index ix_…")."""
     whole, leaf, part = CLASSES.alias("whole"), CLASSES.alias("leaf"), INHERITS.alias("part")
     leaves: FromClause = part.join(leaf, leaf.c.oid == part.c.inhrelid).join(whole, whole.c.oid == part.c.inhparent)
-    partitioned = and_(whole.c.oid == any_(_owned(ADDRESSES)), whole.c.relkind == "p")
+    partitioned = and_(whole.c.oid == any_(owned_relations(ADDRESSES)), whole.c.relkind == "p")
     index, name, theirs, own = (
         INDEXES.alias("of_whole"),
         CLASSES.alias("name"),
@@ -113,18 +108,7 @@ def select_flaws() -> Select[str, str]:
     no_addresses = select(whole.c.relname, literal(f"table {ADDRESSES}", Text)).where(
         accounts, func.to_regclass(ADDRESSES).is_(None)
     )
-    named = func.unnest(*_references()).table_valued(column("child", Text), column("reference", Text), name="named")
-    named = named.render_derived()
-    refers = exists().where(
-        CONSTRAINTS.c.conrelid == leaf.c.oid, CONSTRAINTS.c.conname == named.c.reference, CONSTRAINTS.c.contype == "f"
-    )
-    no_reference = (
-        select(leaf.c.relname, literal("foreign key ", Text).concat(named.c.reference))
-        .select_from(leaves)
-        .join(named, func.to_regclass(named.c.child) == whole.c.oid)
-        .where(partitioned, not_(refers))
-    )
-    found = union_all(no_index, no_trigger, no_reference, no_keeper, no_addresses).subquery("found")
+    found = union_all(no_index, no_trigger, no_keeper, no_addresses).subquery("found")
     place, what = found.c
     return select(place, what).order_by(place, what)
 
@@ -132,15 +116,3 @@ def select_flaws() -> Select[str, str]:
 def _is_for_rows(trigger: FromClause) -> ColumnElement[bool]:
     """Return the condition that a trigger fires for each row: only such a one stands on each partition as well."""
     return trigger.c.tgtype.bitwise_and(1) == 1
-
-
-def _references() -> list[Any]:
-    """Return two arrays of the same length: tables that are an account's, and the names of their foreign keys."""
-    pairs = [(table.name, str(key.name)) for table in owned_tables() for key in table.foreign_key_constraints]
-    children, names = zip(*sorted(pairs), strict=True)
-    return [literal(list(children), ARRAY(Text)), literal(list(names), ARRAY(Text))]
-
-
-def _owned(*others: str) -> Any:
-    names = [*(table.name for table in owned_tables()), *others]
-    return cast(array([func.to_regclass(name) for name in names]), ARRAY(REGCLASS))

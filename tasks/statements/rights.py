@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import CheckConstraint, Column, Table, Text
 
 from models import Base
-from models.base import HIDDEN, WORKER
+from models.base import HIDDEN, WORKER, one_of
 from models.guess import GUESSES
 from tasks.statements.purge import owned_tables
 
@@ -57,6 +57,6 @@ def _is_word(column: Column[str]) -> bool:
     """Whether a constraint lists what the column may hold."""
     constraints: Sequence[object] = list(column.table.constraints)
     return any(
-        isinstance(each, CheckConstraint) and str(each.sqltext).startswith(f"{column.name} IN (")
+        isinstance(each, CheckConstraint) and str(each.sqltext).startswith(one_of(column.name).removesuffix("])"))
         for each in constraints
     )

@@ -2,13 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from backup import Backup, exported
-from builders import an_account
+from builders import a_hold, an_account
+from clock import DatabaseClock
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 from sweeping import COUNTER_ONLY, PURGE, a_sweep, closable, purgeable, run_sweep, sweep_both
@@ -152,6 +153,20 @@ def test_what_was_counted_is_read_as_it_was_written(engine, policies):
         earlier = take_standing(connection, policies, datetime(2026, 1, 1, tzinfo=UTC))
         write_down(connection, earlier)
         assert read_standing(connection) == standing
+
+
+def test_whether_a_date_is_yet_to_come_is_counted_by_the_databases_clock_not_the_workers(engine, policies):
+    clock, now = DatabaseClock(engine), datetime.now(UTC)
+    with engine.begin() as connection:
+        soon = {"withdrawn_at": now + timedelta(days=5), "state": "withdrawn"}
+        a_hold(connection, an_account(connection, **soon), released_at=soon["withdrawn_at"])
+    counted = {}
+    for days in (0, 10):
+        clock.set(now + timedelta(days=days))
+        with engine.begin() as connection:
+            standing = take_standing(connection, policies, now)
+        counted[days] = (standing.holds, standing.anomalous, standing.anomalies["withdrawn_in_future"])
+    assert counted == {0: (1, 1, 1), 10: (0, 0, 0)}
 
 
 def test_asking_for_the_figures_reads_no_account_and_no_line_of_the_log(engine, policies):

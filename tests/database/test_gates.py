@@ -330,7 +330,7 @@ def test_a_verification_that_fails_during_a_long_batch_pauses_the_policy_and_goe
     row = hand.sweep(hand.request())
     monkeypatch.setattr(pauses, "BATCH_PATIENCE", timedelta(milliseconds=50))
     with engine.begin() as sealing:
-        sealing.execute(keep_pauses_out())
+        sealing.execute(keep_pauses_out(PolicyName.COUNTER_ONLY))
         give_up(engine, row, "found by a test")
     assert hand.row(row.id).status == "failed"
     assert hand.rows("SELECT policy FROM pauses") == [("counter_only",)]
@@ -395,6 +395,10 @@ def test_a_pause_that_turns_into_a_ceiling_is_news(by_hand, engine, policies):
     assert hand.decisions(number) == [("held", "worker")] * 2
 
 
+CHECK_AS = """
+ALTER TABLE accounts DROP CONSTRAINT ck_accounts_registration_known,
+                     ADD CONSTRAINT ck_accounts_registration_known CHECK ({})
+"""
 CATALOG = {
     "an unknown table": (
         "CREATE TABLE notes (account_id bigint PRIMARY KEY REFERENCES accounts)",
@@ -405,6 +409,11 @@ CATALOG = {
         "DROP INDEX ix_messages_account_id",
         "messages.account_id refers to accounts without an index",
         "CREATE INDEX ix_messages_account_id ON messages (account_id)",
+    ),
+    "a check of the same name that lets everything in": (
+        CHECK_AS.format("true"),
+        "has the constraint ck_accounts_registration_known as CHECK (true)",
+        CHECK_AS.format("registration IN ('online', 'hellowork')"),
     ),
     "a schema of another program": (
         "UPDATE alembic_version SET version_num = '9999'",
@@ -431,6 +440,41 @@ def test_a_catalog_that_is_not_as_it_must_be_holds_until_it_is(by_hand, engine, 
     hand.run(mends, **({"head": head} if ":head" in mends else {}))
     assert hand.carry_out(number).status == "done"
     assert hand.decisions(number) == [("held", "worker"), ("freed", "worker")]
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before it begins", "while it runs"])
+@pytest.mark.parametrize("moved", ["'infinity'", "cutoff + interval '2 days'"])
+@pytest.mark.parametrize("policy", ["purge", "counter_only"])
+def test_a_sweep_whose_cutoff_lies_beyond_the_law_is_held_and_touches_nobody(by_hand, engine, policy, moved, begun):
+    hand = by_hand(retention_years=1, reactivation_days=30)
+    almost = datetime.now(UTC) - timedelta(days=364 if policy == "purge" else 29)
+    with engine.begin() as connection:
+        if policy == "purge":
+            an_account(connection, status="invalid", invalidated_at=almost)
+        else:
+            an_account(connection, state="withdrawn", withdrawn_at=almost)
+    number = hand.request(policy)
+    if begun:
+        assert hand.sweep(number).status == "running"
+    hand.run(f"UPDATE sweeps SET cutoff = {moved} WHERE id = :id", id=number)
+    held = hand.carry_out(number)
+    assert (held.status, [stop["gate"] for stop in held.held_for]) == ("held", ["cutoff"])
+    assert "the latest that the law allows now" in held.held_for[0]["detail"]
+    assert (hand.accounts("state <> 'counter_only'"), held.accounts) == ([1], 0)
+    with pytest.raises(Refused, match="goes on by itself"):
+        control.approve(engine, number, **SAYS)
+    control.reject(engine, number, **SAYS)
+
+
+def test_no_approval_makes_a_sweep_act_beyond_the_law(by_hand, engine):
+    hand = by_hand(ceiling_accounts=0)
+    closable(engine)
+    number = hand.request()
+    assert hand.sweep(number).status == "held"
+    hand.run("UPDATE sweeps SET cutoff = 'infinity' WHERE id = :id", id=number)
+    control.approve(engine, number, **SAYS)
+    held = hand.carry_out(number)
+    assert (held.status, [stop["gate"] for stop in held.held_for], closed(hand)) == ("held", ["cutoff"], [])
 
 
 def test_a_shorter_window_is_held_with_who_is_newly_due_and_a_longer_one_is_not(by_hand, engine):

@@ -282,12 +282,13 @@ def test_a_pause_does_not_return_while_a_batch_that_nobody_sees_may_still_commit
     hand = by_hand()
     pausing = Thread(target=pauses.pause, args=(hand.runtime.engine, PolicyName.PURGE), kwargs=SAYS)
     with engine.begin() as sealing:
-        sealing.execute(keep_pauses_out())
+        sealing.execute(keep_pauses_out(PolicyName.PURGE))
+        pauses.pause(hand.runtime.engine, PolicyName.COUNTER_ONLY, **SAYS)  # the other policy's is none of its business
         pausing.start()
         until(lambda: somebody_waits(engine), "the pause waits")
-        assert hand.rows("SELECT policy FROM pauses") == [("purge",)]
+        assert hand.rows("SELECT policy FROM pauses") == [("counter_only",), ("purge",)]
     pausing.join()
-    assert hand.decisions() == [("paused", "mori")]
+    assert hand.decisions() == [("paused", "mori")] * 2
 
 
 def test_trying_again_as_any_other_account_stays_possible(set_aside):

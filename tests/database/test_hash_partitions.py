@@ -21,6 +21,7 @@ from tasks.explain import explain
 from tasks.hash_partitions import partitions
 from tasks.holds import place, release
 from tasks.reconcile import reconcile
+from tasks.transaction import transaction
 from tasks.transitions import Credentials
 from worker.database import connect, migrate, partition
 from worker.seed import Population, seed
@@ -117,7 +118,7 @@ def what_it_has(engine):
 
 
 def is_ordinary(engine):
-    with engine.connect() as connection:
+    with transaction(engine) as connection:
         return not partitions(connection) and catalog_faults(connection) == []
 
 
@@ -132,7 +133,7 @@ def test_every_row_comes_along_and_numbers_go_on(filled):
     assert all(before.values())
     assert partition(filled, NUMBER)
     assert contents(filled) == before
-    with filled.begin() as connection:
+    with transaction(filled) as connection:
         assert partitions(connection) == NUMBER
         strangers = "SELECT count(*) FROM message_attachments a JOIN messages m ON m.id = message_id"
         assert connection.scalar(text(f"{strangers} WHERE a.account_id <> m.account_id")) == 0
@@ -327,7 +328,10 @@ def test_nobody_but_the_owner_may_look_at_the_addresses(parted):
         ("ALTER TABLE holds_2 DISABLE TRIGGER stay_released", "holds_2 lacks trigger stay_released"),
         ("DROP TRIGGER keep_address ON accounts", "accounts lacks trigger keep_address"),
         ("DROP TABLE account_addresses", "accounts lacks table account_addresses"),
-        ("ALTER TABLE messages_3 DROP CONSTRAINT fk_messages_account_id", "messages_3 lacks foreign key fk_messages"),
+        (
+            "ALTER TABLE messages_3 DROP CONSTRAINT fk_messages_account_id",
+            "messages_3 lacks the constraint fk_messages",
+        ),
         ("CREATE INDEX later ON ONLY messages (subject)", "messages_0 lacks index later"),
         ("ALTER TABLE documents DETACH PARTITION documents_0", "accounts are in 4 partitions, documents in 3"),
         ("CREATE TABLE notes (id bigint REFERENCES accounts_1)", "table notes refers to accounts and is unknown"),

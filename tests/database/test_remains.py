@@ -78,12 +78,14 @@ def test_a_purge_that_leaves_a_row_behind_is_undone_and_stops_its_policy(by_hand
             purgeable(connection)
         kept = purgeable(connection, LONG_INVALID + timedelta(days=1))
         connection.execute(text("INSERT INTO messages (account_id) VALUES (:id)"), {"id": kept})
+    here = by_hand(canary_accounts=1, batch_accounts=2, ceiling_share=1)
+    sweep_id = here.request("purge")
+    assert here.sweep(sweep_id).status == "running", "later than its gates, which would see that"
+    with engine.begin() as connection:
         # The partitions of that account, where it has any.
         places = "SELECT m.tableoid::regclass::text, a.tableoid::regclass::text FROM messages m, accounts a"
         (places,) = connection.execute(text(f"{places} WHERE a.id = :id"), {"id": kept}).all()
         connection.exec_driver_sql(KEPT.format(*places))
-    here = by_hand(canary_accounts=1, batch_accounts=2, ceiling_share=1)
-    sweep_id = here.request("purge")
     with pytest.raises(Unverified, match="a batch was undone"):
         here.carry_out(sweep_id)
     failed = here.row(sweep_id)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import Base
 from models.errors import InvalidConfiguration
 from tasks.catalog import catalog_faults
+from tasks.transaction import transaction
 from worker.database import check_schema, connect, head_revision, migrate, schema_revision
 
 YEAR = datetime.now(UTC).year
@@ -77,6 +78,22 @@ def test_accounts_that_have_one_address_are_named_before_anything_is_changed(ano
     with engine.begin() as connection:
         connection.execute(text("UPDATE accounts SET email = 'jiro@example.jp' WHERE id = 3"))
     assert migrate(engine) == ("0001", head_revision())
+
+
+@pytest.mark.parametrize(
+    ("fires", "mode"), [("", "O"), ("ENABLE ALWAYS", "A"), ("ENABLE REPLICA", "R"), ("DISABLE", "D")]
+)
+def test_a_trigger_that_is_replaced_fires_when_the_one_before_did(another_database_url, fires, mode):
+    engine = connect(another_database_url, pooled=False)
+    migrate(engine, to="0008")
+    with engine.begin() as connection:
+        if fires:
+            connection.execute(text(f"ALTER TABLE holds {fires} TRIGGER stay_released"))
+    migrate(engine)
+    with engine.begin() as connection:
+        says = "SELECT tgenabled::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'stay_released'"
+        ((fires_now, definition),) = connection.execute(text(says)).all()
+    assert (fires_now, "new.released_at > now()" in definition) == (mode, True)
 
 
 def test_a_schema_that_a_newer_program_made_is_refused_and_left_alone(engine):
@@ -154,8 +171,64 @@ def test_the_log_refuses_every_change(engine, table, change):
 
 
 def test_the_catalog_of_a_migrated_database_has_no_fault(engine):
-    with engine.connect() as connection:
+    with transaction(engine) as connection:
         assert catalog_faults(connection) == []
+
+
+LOOSENED = {
+    "gone": "",
+    "true of everything": "CHECK (true)",
+    "never judged by": "CHECK ({0}) NOT VALID",
+    "not enforced": "CHECK ({0}) NOT ENFORCED",
+}
+CHECKED = "registration IN ('online', 'hellowork')"
+UNTIED = {
+    "gone": "",
+    "elsewhere": "FOREIGN KEY (id) REFERENCES {0}",
+    "taking the rows along": "FOREIGN KEY (account_id) REFERENCES {0} ON DELETE CASCADE",
+    "never judged by": "FOREIGN KEY (account_id) REFERENCES {0} NOT VALID",
+    "not enforced": "FOREIGN KEY (account_id) REFERENCES {0} NOT ENFORCED",
+}
+
+
+def knows_enforcement(engine):
+    with engine.connect() as connection:
+        return connection.dialect.server_version_info >= (18,)
+
+
+def told(engine, place, constraint, definition):
+    """Put another constraint of this name in the place of the one that is there; return what the catalog check says."""
+    if "ENFORCED" in definition and not knows_enforcement(engine):
+        pytest.skip("this PostgreSQL enforces every constraint")
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {place} DROP CONSTRAINT {constraint}"))
+        if definition:
+            connection.execute(text(f"ALTER TABLE {place} ADD CONSTRAINT {constraint} {definition}"))
+        faults = catalog_faults(connection)
+    return [fault for fault in faults if f"the constraint {constraint}" in fault]
+
+
+@pytest.mark.parametrize("how", LOOSENED)
+def test_a_check_that_does_not_say_what_it_must_is_named(engine, how):
+    (fault,) = told(engine, "accounts", "ck_accounts_registration_known", LOOSENED[how].format(CHECKED))
+    assert "CHECK ((registration = ANY (ARRAY['online'::text, 'hellowork'::text])))" in fault
+
+
+@pytest.mark.parametrize("how", UNTIED)
+def test_a_foreign_key_that_does_not_say_what_it_must_is_named(engine, how):
+    tables = ("messages_2", "accounts_2") if "TEST_PARTITIONS" in os.environ else ("messages", "accounts")
+    (fault,) = told(engine, tables[0], "fk_messages_account_id", UNTIED[how].format(tables[1]))
+    assert fault.startswith(f"{tables[0]} ")
+    assert f"FOREIGN KEY (account_id) REFERENCES {tables[1]}(id)" in fault
+
+
+@ORDINARY
+@pytest.mark.parametrize("table", ["messages", "accounts"])
+def test_a_foreign_key_whose_triggers_are_off_is_named(engine, table):
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
+        faults = catalog_faults(connection)
+    assert [each for each in faults if "messages has the constraint fk_messages_account_id" in each]
 
 
 def test_every_foreign_key_has_an_index_that_begins_with_it(engine):

@@ -2,25 +2,42 @@
 
 import os
 import signal
+from contextlib import closing
 
+from by_hand import ByHand
 from own_servers import OwnServers
 from processes import Stack, until
 
 
-def test_a_worker_lives_on_and_does_what_it_took_from_a_redis_that_is_full(database_url, tmp_path):
+def test_a_worker_lives_on_does_what_it_took_from_a_redis_that_is_full_and_says_so_once(database_url, tmp_path):
     servers = OwnServers(tmp_path / "var", database=False)
     stack = Stack(database_url, servers.broker_url, tmp_path)
+    log = tmp_path / "worker.log"
+    sent = 0
+
+    def send(messages):
+        nonlocal sent
+        sent += messages
+        for _ in range(messages):
+            hand.app.send_task("retention.measure")
+
+    def is_done():
+        assert worker.poll() is None
+        return log.read_bytes().count(b"succeeded") == sent
+
     try:
         worker = stack.worker()
-        # It is handed the message, and reads it only when there is no memory left.
-        os.killpg(worker.pid, signal.SIGSTOP)
-        assert stack.start("celery", "-A", "worker", "call", "retention.measure", log="call").wait() == 0
-        with servers.redis() as client:
-            client.config_set("maxmemory", 1)
-            os.killpg(worker.pid, signal.SIGCONT)
-            log = tmp_path / "worker.log"
-            until(lambda: b"succeeded" in log.read_bytes() or worker.poll() is not None, "it has done it")
-            client.config_set("maxmemory", 0)
-        assert worker.poll() is None
+        with closing(ByHand(database_url, servers.broker_url)) as hand, servers.redis() as client:
+            for outage in (1, 2):
+                # It is handed the first message, and reads it only when there is no memory left.
+                os.killpg(worker.pid, signal.SIGSTOP)
+                send(3)
+                client.config_set("maxmemory", 1)
+                os.killpg(worker.pid, signal.SIGCONT)
+                until(is_done, "it has done them")
+                client.config_set("maxmemory", 0)
+                assert [each["event"] for each in stack.log("worker")].count("broker.full") == outage
+                send(1)
+                until(is_done, "it has done one that Redis has noted")
     finally:
         stack.stop()

@@ -1,10 +1,13 @@
 """The connection breaks between a batch's commit and its answer: what became of it is looked up, never guessed."""
 
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 
 import pytest
 from by_hand import ByHand
 from chaos.gate import Outcome, Point, gate
+from kombu.exceptions import OperationalError
 from oracle import findings, remember
 from processes import Stack, until
 from structlog.testing import capture_logs
@@ -78,6 +81,48 @@ def test_it_is_asked_again_and_never_out_of_date_for_as_long_as_the_database_is_
             message = connection.SimpleQueue("retention").get_nowait()
     assert message.payload[0] == [1, 0, 7]
     assert message.headers["expires"] is None
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+def by_itself(database_url):
+    """A deployment whose Redis is away."""
+    return closing(ByHand(database_url, NOWHERE, broker_clock=lambda: datetime.now(UTC), ceiling_share=1))
+
+
+@ARRIVED
+def test_it_is_said_though_redis_is_away_from_the_commit_on(engine, database_url, policies, due, arrived):
+    sweep_id, _ = a_sweep(engine, policies, PolicyName.PURGE, as_of=NOW)
+    with gate(database_url) as proxy, by_itself(proxy.url) as hand, capture_logs() as logged:
+        proxy.arm(Point.COMMIT, lambda: outcome(arrived))
+        with pytest.raises(OperationalError):  # there is nothing to wake the lane by; a later minute's will
+            hand.do("drain", sweep_id, 0)
+    (unknown,), (told,) = ([each for each in logged if each["event"] == f"batch.{e}"] for e in ("unknown", "resolved"))
+    assert (told["receipt"], told["committed"]) == (unknown["receipt"], arrived)
+
+
+def test_it_is_asked_on_while_neither_redis_nor_the_database_answers(engine, database_url, unknown):
+    sweep_id, receipt_id = unknown(arrived=True)
+
+    def ask():
+        with by_itself(database_url) as hand, capture_logs() as logged:
+            with suppress(OperationalError):
+                hand.do("drain", sweep_id, 0, receipt_id)
+            return [each["receipt"] for each in logged if each["event"] == "batch.resolved"]
+
+    def waiting():
+        with engine.connect() as connection:
+            return connection.exec_driver_sql(WAITING).scalar()
+
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as still_at_it:
+            until(lambda: still_at_it.scalar(take_lane(sweep_id, 0)), "the cut connection has let the lane go")
+            asking = pool.submit(ask)
+            until(waiting, "it waits for the lane")
+            until(lambda: not waiting(), "it has waited as long as one waits for a lane")
+        assert asking.result() == [receipt_id]
 
 
 @ARRIVED
