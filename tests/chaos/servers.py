@@ -58,11 +58,11 @@ class Servers(OwnServers):
         """Let no process of PostgreSQL's make a file larger than that; the first one's children inherit it."""
         try:
             server = self.postgresql()
-            processes = [server, *server.children()]
+            _limit(server.pid, most_bytes)  # first, so that a child that it makes meanwhile has it
+            for child in server.children():
+                _limit(child.pid, most_bytes)
         except (ValueError, psutil.NoSuchProcess):  # it has ended, and its limit with it
             return
-        for process in processes:
-            _limit(process.pid, most_bytes)
 
     def is_postgresql_ready(self) -> bool:
         """Say whether PostgreSQL takes a session."""

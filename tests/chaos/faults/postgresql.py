@@ -53,7 +53,6 @@ def disk_full(it: "Deployment") -> Iterator[None]:
         it.servers.limit_postgresql_files("unlimited")
         it.servers.start()
         until(it.servers.is_postgresql_ready, "PostgreSQL has recovered")
-        it.servers.limit_postgresql_files("unlimited")  # of a child that was made meanwhile
 
 
 @fault()
