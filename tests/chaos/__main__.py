@@ -132,9 +132,8 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
     possible = [pair for pair in pairs if FAULTS[pair[0]].clocks is not Clocks.DATABASE or faketime.library()]
     chosen = possible if asked.rounds is None else Random(asked.seed).choices(possible, k=asked.rounds)
     done = _struck(asked.results) if asked.rest else set()
-    chosen = [pair for pair in chosen if pair not in done]
     mine, of = map(int, asked.share.split("/"))
-    for fault, point in chosen[mine - 1 :: of]:
+    for fault, point in [pair for pair in chosen[mine - 1 :: of] if pair not in done]:
         # A round's own seed, so that it is the same when asked for alone.
         yield fault, point, Random(f"{asked.seed} {fault} {point}").randrange(2**32)
 

@@ -22,7 +22,7 @@ def main() -> None:
     """Run the soak that is asked for; exit 1 if anything was found."""
     asked = _asked()
     print(f"seed {asked.seed}", flush=True)
-    mistake = {"PYTHONPATH": str(PLANTS), "SOAK_PLANT": " ".join(asked.plant)} if asked.plant else {}
+    mistake = planted(asked.plant, minutes=asked.minutes) if asked.plant else {}
     terms = Terms(
         seed=asked.seed,
         minutes=asked.minutes,
@@ -46,6 +46,12 @@ def main() -> None:
         write(asked.report, seen, found)
     print(page(seen, found))
     sys.exit(1 if found else 0)
+
+
+def planted(leaks: list[str], *, minutes: float) -> dict[str, str]:
+    """Return the environment in which processes leak, all through a soak of so many minutes."""
+    every = minutes * 60 / 8
+    return {"PYTHONPATH": str(PLANTS), "SOAK_PLANT": " ".join(leaks), "SOAK_PLANT_SECONDS": str(every)}
 
 
 def _asked() -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 import pytest
 from chaos.servers import Servers
-from soak.__main__ import PLANTS
+from soak.__main__ import planted
 from soak.judge import findings
 from soak.run import Terms, soak
 
@@ -24,7 +24,7 @@ def test_nothing_grows_and_nothing_is_late(tmp_path):
 
 
 def test_leaks_are_seen(tmp_path):
-    mistake = {"PYTHONPATH": str(PLANTS), "SOAK_PLANT": "memory connection key"}
+    mistake = planted(["memory", "connection", "key"], minutes=SHORT["minutes"])
     found = findings(soak(Servers(tmp_path / "servers"), tmp_path, Terms(**SHORT, every=None), **mistake))
     assert found.keys() >= {
         "memory of child grows",

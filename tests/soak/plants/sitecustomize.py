@@ -23,12 +23,12 @@ def memory():
 
 
 def connection():
-    """Each worker leaves a connection to PostgreSQL behind every five seconds, and stops before there is none left."""
+    """Each worker leaves twelve connections to PostgreSQL behind in all: none would be left if it went on."""
 
     def leave():
         for _ in range(12):
             kept.append(psycopg.connect(os.environ["RETENTION_DATABASE_URL"]))
-            sleep(5)
+            sleep(float(os.environ["SOAK_PLANT_SECONDS"]))
 
     worker_ready.connect(lambda **_: Thread(target=leave, daemon=True).start(), weak=False)
 
