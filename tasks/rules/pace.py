@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 __all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
 
-# To each other session at work belongs forty times the time that batches have taken: then so few of its transactions
+# To each other session at work belongs thirty times the time that batches have taken: then so few of its transactions
 # meet a batch at all that its slowest hundredth takes hardly longer.
-GIVEN = 40.0
+GIVEN = 30.0
 # What is written now arrives at a replica, and so at its readers, after all of this.
 BEHIND_BYTES = 64 * 2**20
 # A worker that is told to stop, and a pause, need not wait for a long rest.
