@@ -206,7 +206,8 @@ def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:
     try:
         with transaction(runtime.engine) as connection:
             sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
-            fail_unverified(connection, sweep_id, name, findings)
+            failure = fail_unverified(connection, sweep_id, name, findings)
+        log.critical(events.SWEEP_FAILED, sweep=sweep_id, policy=name, failure=failure)
         enforce_pause(runtime.engine, name)
     except Unavailable as error:
         return Unverified(f"{findings}; see by `retention status` whether {name} is paused: {error}")

@@ -102,25 +102,27 @@ def give_up(engine: Engine, sweep: Row[Any], findings: str) -> None:
     policy = PolicyName(sweep.policy)
     with transaction(engine) as connection:
         connection.execute(delete_plan(sweep.id))
-        if not fail_unverified(connection, sweep.id, policy, findings):
-            return
+        failure = fail_unverified(connection, sweep.id, policy, findings)
+    if failure is None:
+        return
+    log.critical(events.SWEEP_FAILED, sweep=sweep.id, policy=policy, failure=failure)
     with suppress(Unavailable):  # a batch under way may commit, which nobody waits for here; no other will
         enforce_pause(engine, policy)
 
 
-def fail_unverified(connection: Connection, sweep_id: int, policy: PolicyName, findings: str) -> bool:
+def fail_unverified(connection: Connection, sweep_id: int, policy: PolicyName, findings: str) -> str | None:
     """Fail a sweep and pause its policy with the caller's transaction: never the one without the other.
 
-    Returns whether that was done; nothing is, where the sweep had ended before. `enforce_pause` comes after the commit.
+    Returns the failure as the sweep has it, to be logged once that is committed and before `enforce_pause`; None where
+    the sweep had ended before, and nothing was done.
     """
     failure = UNVERIFIED + findings
     if connection.execute(fail_sweep(sweep_id, failure=failure)).one_or_none() is None:
-        return False
-    log.critical(events.SWEEP_FAILED, sweep=sweep_id, policy=policy, failure=failure)
+        return None
     # Findings may be longer than a reason; the sweep has them whole. Where somebody has paused the policy, that stays.
     reason = f"sweep {sweep_id} failed: {failure}"[: LONGEST["reason"]]
     write_pause(connection, policy, actor=WORKER, reason=reason)
-    return True
+    return failure
 
 
 def _find_left(runtime: Runtime, current: Row[Any], cutoff: Cutoff) -> list[str] | None:

@@ -10,6 +10,7 @@ from actor import Actor
 from builders import a_hold, an_account
 from clock import DatabaseClock
 from people import people
+from structlog.testing import capture_logs
 
 from models import PolicyName
 from models.errors import Refused, SweepStoppedError, Unavailable
@@ -315,12 +316,15 @@ def test_no_sweep_is_failed_by_a_verification_while_its_policy_cannot_be_paused(
     closable(engine)
     row = hand.sweep(hand.request())
     hand.run(NO_PAUSE)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable), capture_logs() as logged:
         give_up(engine, row, "found by a test")
-    assert hand.row(row.id).status == "running"
+    assert (hand.row(row.id).status, logged) == ("running", [])
     hand.run("DROP FUNCTION no_pause CASCADE")
-    give_up(engine, row, "found by a test")
+    with capture_logs() as logged:
+        give_up(engine, row, "found by a test")
     assert hand.row(row.id).status == "failed"
+    (critical,) = [each for each in logged if each["log_level"] == "critical"]
+    assert (critical["event"], critical["failure"]) == ("sweep.failed", "unverified: found by a test")
     assert hand.decisions() == [("paused", "worker")]
 
 
