@@ -101,8 +101,9 @@ def give_up(engine: Engine, sweep: Row[Any], findings: str) -> None:
     """Fail a sweep and pause its policy: a verification found what no retry mends."""
     policy = PolicyName(sweep.policy)
     with transaction(engine) as connection:
-        connection.execute(delete_plan(sweep.id))
+        # The sweep's row first, as everybody takes them.
         failure = fail_unverified(connection, sweep.id, policy, findings)
+        connection.execute(delete_plan(sweep.id))
     if failure is None:
         return
     log.critical(events.SWEEP_FAILED, sweep=sweep.id, policy=policy, failure=failure)
