@@ -69,8 +69,8 @@ def act(*, account_id: int, policy: str | None, minutes: int, actor: str, reason
     """Act now, and by this command itself, on account ID, which was set aside because it is too large.
 
     What it was set aside for is done as by a sweep: one transaction, logged, verified. Nobody else waits for it but who
-    needs this account. Broken off before its receipt is told, by Ctrl-C too, nothing has happened. Refused while a gate
-    is shut.
+    needs this account. Broken off before its commit, by Ctrl-C too, nothing has happened; if it ended without a word,
+    look with retention log list. Refused while a gate is shut.
     """
     here = deployment()
     runtime = create_client(here.settings, here.addresses).runtime
