@@ -16,7 +16,7 @@ from tasks import events
 from tasks.base import Runtime
 from tasks.batch import Known, act
 from tasks.finish import conclude, fail_unverified
-from tasks.gates import judge_alone
+from tasks.gates import distrusts_clock, judge_alone
 from tasks.pauses import enforce_pause
 from tasks.reconcile import verify_batch
 from tasks.resolve import resolve_batch
@@ -113,7 +113,8 @@ def act_alone(
 def conclude_alone(runtime: Runtime, sweep_id: int) -> str | None:
     """Reconcile the sweep of what was done alone and end it, as any worker would that came first.
 
-    Returns why this is left to a worker, which comes to it within a minute; None where it has ended.
+    Returns why this is left to a worker, which comes to it within a minute, or once the policy is resumed; None where
+    it has ended.
 
     Raises:
         Unverified: other statements find something wrong with it; the policy is paused.
@@ -122,7 +123,9 @@ def conclude_alone(runtime: Runtime, sweep_id: int) -> str | None:
     try:
         while (current := _load(runtime, sweep_id)).ended_at is None:
             if is_left:
-                return "its clock is not to be trusted now; see `retention doctor`"
+                if distrusts_clock(runtime):
+                    return "its clock is not to be trusted now; see `retention doctor`"
+                return f"it is {current.status}; see `retention sweeps`, and resume the policy if that is paused"
             is_left = conclude(runtime, current, [])
     except Unavailable as error:
         return str(error)

@@ -219,6 +219,15 @@ def test_what_no_clock_can_be_trusted_for_is_left_to_a_worker(set_aside, by_hand
     assert hand.row(done.sweep_id).status == "done"
 
 
+def test_what_somebody_has_paused_meanwhile_is_left_until_it_is_resumed(set_aside):
+    hand, giant = set_aside()
+    done = act(hand, giant)
+    pauses.pause(hand.runtime.engine, PolicyName.PURGE, actor="sato", reason="are these dates right?")
+    assert hand.row(done.sweep_id).status == "held"
+    assert "it is held" in conclude_alone(hand.runtime, done.sweep_id)
+    assert hand.row(done.sweep_id).status == "held"
+
+
 @pytest.mark.parametrize(
     ("settings", "statement", "told"),
     [
