@@ -1,6 +1,7 @@
 """Real servers for the tests: one PostgreSQL and one Redis a run, a database of its own for each test."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
@@ -25,6 +26,9 @@ from worker.database import connect, migrate, partition
 from worker.settings import Settings
 
 REDIS_DATABASES = count(1)
+
+# Who was started in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)

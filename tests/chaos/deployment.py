@@ -23,7 +23,7 @@ from chaos.population import copied
 from chaos.servers import Servers
 from worker.database import connect
 
-__all__ = ["OPEN", "TESTS", "WRONG_CLOCK", "Deployment", "deployment"]
+__all__ = ["TESTS", "WRONG_CLOCK", "Deployment", "deployment"]
 
 TESTS = Path(__file__).parents[1]
 WRONG_CLOCK = TESTS / "wrong_clock"

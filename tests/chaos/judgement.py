@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from crowd_promises import broken
 from crowd_records import write_down
 from processes import until
 
-from chaos.deployment import OPEN, Deployment
+from chaos.deployment import Deployment
 from chaos.faults import Clocks, Fault
 
 __all__ = ["judge", "judge_data", "left_by_sweeps"]
@@ -27,10 +28,11 @@ OF_PEOPLE = {
 # A batch in the instant of the step is dated as its database says.
 OF_DATES = {"a date lies in the future"}
 RESOLVED_SECONDS = 40
+# Beats go on: a sweep that has just begun ends within seconds.
+ENDS_SECONDS = 15
 
 QUERIES = {
     "a sweep has failed": "SELECT count(*) FROM sweeps WHERE status = 'failed'",
-    "a sweep has not ended": OPEN,
     "an account is set aside": "SELECT count(*) FROM quarantine WHERE set_aside_at IS NOT NULL",
     "somebody was acted on before they were due": "SELECT count(*) FROM actions WHERE due_at > now()",
 }
@@ -74,9 +76,22 @@ def judge_data(it: Deployment, *, unjudged: Collection[str] = ()) -> dict[str, i
     for promise in {OF_ERRORS, *unjudged} | (OF_PEOPLE if it.diary.unavailable else set()):
         found.pop(promise, None)
     found |= {what: it.scalar(query) for what, query in QUERIES.items()}
+    found["a sweep has not ended"] = _unended(it)
     found["people met something unexpected"] = sum(it.diary.unexpected.values())
     found["the log does not verify"] = it.stack.retention("log", "verify", "--whole").code
     return {what: number for what, number in found.items() if number}
+
+
+def _unended(it: Deployment) -> int:
+    """Count the sweeps that are open now and stay so."""
+    now = _open(it)
+    with suppress(AssertionError):
+        until(lambda: not now & _open(it), "every sweep has ended", ENDS_SECONDS)
+    return len(now & _open(it))
+
+
+def _open(it: Deployment) -> set[int]:
+    return set(it.column("SELECT id FROM sweeps WHERE ended_at IS NULL"))
 
 
 def _of_the_structured_log(it: Deployment, fault: Fault) -> dict[str, int]:
