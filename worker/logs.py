@@ -13,6 +13,15 @@ from worker.log_tasks import name_tasks
 
 __all__ = ["configure_logs", "for_people"]
 
+SHARED: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+# One list for all: a logger keeps the one that it was first used with, so another would leave some loggers behind.
+PROCESSORS = [*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
+
 
 def for_people() -> bool:
     """Whether the log goes to a terminal."""
@@ -21,14 +30,8 @@ def for_people() -> bool:
 
 def configure_logs(level: str = "INFO", **_: Any) -> None:
     """Send our events, those of the libraries, warnings and what ends the process through one formatter."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -40,7 +43,7 @@ def configure_logs(level: str = "INFO", **_: Any) -> None:
     handler.addFilter(hide_errors)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, name_tasks],
+            foreign_pre_chain=[*SHARED, name_tasks],
             processors=[tell_errors, structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendering],
         )
     )
