@@ -22,7 +22,6 @@ __all__ = ["Certificate"]
 
 FORM = "retention.certificate.v1"
 FIELDS = ("format", "action", "path", "receipt", "links", "head")
-LONGEST_SIGNS = 200
 SIDES = ("left", "right")
 
 
@@ -102,8 +101,8 @@ class Certificate:
             found = json.loads(text.decode(), object_pairs_hook=without_doubles, parse_int=integer_of)
             return cls._of_json(found)
         except (ValueError, RecursionError) as error:
-            # The text of an error of JSON's own says where, and quotes nothing; one of ours quotes what may be endless.
-            raise Unverified(f"this is no certificate: {str(error)[:LONGEST_SIGNS]}") from None
+            # The text of an error of JSON's own says where, and quotes nothing; nor does one of ours.
+            raise Unverified(f"this is no certificate: {error}") from None
 
     @classmethod
     def _of_json(cls, value: object) -> "Certificate":
