@@ -15,9 +15,8 @@ from models.proof import Head
 from tasks import events
 from tasks.base import Runtime
 from tasks.batch import Known, act
-from tasks.finish import conclude, fail_unverified
+from tasks.finish import conclude, fail_unverified, tell_unverified
 from tasks.gates import distrusts_clock, judge_alone
-from tasks.pauses import enforce_pause
 from tasks.reconcile import verify_batch
 from tasks.resolve import resolve_batch
 from tasks.rules.cutoff import Cutoff
@@ -210,10 +209,10 @@ def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:
         with transaction(runtime.engine) as connection:
             sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
             failure = fail_unverified(connection, sweep_id, name, findings)
-        log.critical(events.SWEEP_FAILED, sweep=sweep_id, policy=name, failure=failure)
-        enforce_pause(runtime.engine, name)
     except Unavailable as error:
         return Unverified(f"{findings}; see by `retention status` whether {name} is paused: {error}")
+    if failure is not None:
+        tell_unverified(runtime.engine, sweep_id, name, failure)
     return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
 
 

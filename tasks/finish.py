@@ -26,7 +26,7 @@ from tasks.statements.due import oldest_due
 from tasks.statements.sweeps import end_sweep, fail_sweep, mark_reconciled
 from tasks.transaction import transaction
 
-__all__ = ["UNVERIFIED", "conclude", "fail_unverified", "give_up", "reconcile_sweep"]
+__all__ = ["UNVERIFIED", "conclude", "fail_unverified", "give_up", "reconcile_sweep", "tell_unverified"]
 
 # No drain has a lane of this number.
 RECONCILING = -1
@@ -106,16 +106,14 @@ def give_up(engine: Engine, sweep: Row[Any], findings: str) -> None:
         connection.execute(delete_plan(sweep.id))
     if failure is None:
         return
-    log.critical(events.SWEEP_FAILED, sweep=sweep.id, policy=policy, failure=failure)
-    with suppress(Unavailable):  # a batch under way may commit, which nobody waits for here; no other will
-        enforce_pause(engine, policy)
+    tell_unverified(engine, sweep.id, policy, failure)
 
 
 def fail_unverified(connection: Connection, sweep_id: int, policy: PolicyName, findings: str) -> str | None:
     """Fail a sweep and pause its policy with the caller's transaction: never the one without the other.
 
-    Returns the failure as the sweep has it, to be logged once that is committed and before `enforce_pause`; None where
-    the sweep had ended before, and nothing was done.
+    Returns the failure as the sweep has it, for `tell_unverified` once that is committed; None where the sweep had
+    ended before, and nothing was done.
     """
     failure = UNVERIFIED + findings
     if connection.execute(fail_sweep(sweep_id, failure=failure)).one_or_none() is None:
@@ -124,6 +122,13 @@ def fail_unverified(connection: Connection, sweep_id: int, policy: PolicyName, f
     reason = f"sweep {sweep_id} failed: {failure}"[: LONGEST["reason"]]
     write_pause(connection, policy, actor=WORKER, reason=reason)
     return failure
+
+
+def tell_unverified(engine: Engine, sweep_id: int, policy: PolicyName, failure: str) -> None:
+    """Say that a sweep has failed and its policy is paused, and wait for the policy's batches under way."""
+    log.critical(events.SWEEP_FAILED, sweep=sweep_id, policy=policy, failure=failure)
+    with suppress(Unavailable):  # a batch under way may commit, which nobody waits for here; no other will
+        enforce_pause(engine, policy)
 
 
 def _find_left(runtime: Runtime, current: Row[Any], cutoff: Cutoff) -> list[str] | None:
