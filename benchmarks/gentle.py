@@ -77,6 +77,7 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
             settle(engine)
             with bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]), ThreadPoolExecutor(1) as executor:
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
+                settle(engine)
                 loaded = executor.submit(load.run, seconds, rate=most / 2)
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number + 1), look_every=LOOK_SECONDS)
                 ran = loaded.result()

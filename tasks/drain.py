@@ -34,6 +34,7 @@ from tasks.resolve import resolve_batch
 from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.lane import require_lane
+from tasks.statements.claim import take_lane
 from tasks.statements.control import delete_plan
 from tasks.statements.sweeps import count_attempt, mark_canary, requeue_sweep, reset_attempts
 from tasks.transaction import transaction
@@ -178,10 +179,11 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
             return False
         seconds = monotonic() - began
         _tell(task, current, lane, batch, seconds)
-        pace.rest(seconds, runtime.is_stopping)
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)
+        if pace.rest(seconds, take_lane(current.id, lane), runtime.is_stopping) is None:
+            return False
         limit = next_accounts(limit, seconds, most=runtime.batch_accounts, alone=pace.alone)
     return True
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Select
 
 from tasks.rules.pace import LOOKS, Signs, is_alone, rest, smoothed
 from tasks.statements.pace import look_around
@@ -13,6 +13,9 @@ __all__ = ["Pace"]
 
 NAP_SECONDS = 0.05
 GLANCE_SECONDS = 0.01
+# A statement with parameters keeps its snapshot until the next one, and with that vacuum from what is dead by now; one
+# without, as the driver sends it, keeps none.
+LET_GO = "SELECT 1"
 # What was seen longer ago than this says nothing about now.
 FRESH_SECONDS = 3
 
@@ -48,25 +51,36 @@ class Pace:
             return
         self._busy = None
         for _ in range(LOOKS):
-            self._look()
+            with transaction(self._engine) as connection:
+                self._look(connection)
             sleep(GLANCE_SECONDS)
 
-    def rest(self, seconds: float, is_stopping: Callable[[], bool] = lambda: False) -> float:
-        """Rest after a batch that took so many seconds, unless the worker is to stop; returns for how long."""
+    def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:
+        """Rest after a batch that took so many seconds, unless the worker is to stop.
+
+        `lane` takes the lane, as `take_lane` does: whoever rests has it all the while, in a transaction without a
+        snapshot, so that nobody works on it meanwhile and the rest is one.
+
+        Returns:
+            For how many seconds; None, at once, where somebody else has the lane by now.
+        """
         if not self._most:
             return 0
-        before, signs = self._before, self._look()
-        taken = seconds * self._lanes
-        resting = rest(taken, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
-        ends = monotonic() + resting
-        while not is_stopping() and (left := ends - monotonic()) > 0:
-            sleep(min(left, NAP_SECONDS))
+        with transaction(self._engine) as connection:
+            if not connection.scalar(lane):
+                return None
+            before, signs = self._before, self._look(connection)
+            connection.exec_driver_sql(LET_GO)
+            taken = seconds * self._lanes
+            resting = rest(taken, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
+            ends = monotonic() + resting
+            while not is_stopping() and (left := ends - monotonic()) > 0:
+                sleep(min(left, NAP_SECONDS))
         return resting
 
-    def _look(self) -> Signs:
-        with transaction(self._engine) as connection:
-            version = connection.connection.driver_connection.info.server_version  # type: ignore[union-attr]
-            signs = Signs(*connection.execute(look_around(version)).one())
+    def _look(self, connection: Connection) -> Signs:
+        version = connection.connection.driver_connection.info.server_version  # type: ignore[union-attr]
+        signs = Signs(*connection.execute(look_around(version)).one())
         self._busy = smoothed(self._busy, signs)
         self._before, self._looked_at = signs, monotonic()
         return signs

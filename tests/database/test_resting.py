@@ -1,20 +1,31 @@
 """Looking around: what others do in the database is seen by any role, and a lane rests for it."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from threading import Event
 from uuid import uuid4
 
 import psycopg
 import pytest
 from processes import until
 from psycopg import pq
+from sweeping import closable
 
 from models.errors import Unavailable
 from tasks.rules.pace import Signs
+from tasks.statements.claim import take_lane
 from tasks.statements.pace import look_around
 from worker.embedded.wheels import program
 
 LOCKING = "LOCK TABLE documents IN ACCESS EXCLUSIVE MODE"
+LANE = take_lane(1, 0)
+WRITING = "INSERT INTO accounts (registration) VALUES ('online')"
+# Sessions of ours that have a transaction open, and of these, those that keep vacuum from what is dead by now.
+RESTING = """
+SELECT count(*), count(backend_xid), count(backend_xmin) FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name = 'retention' AND state = 'idle in transaction'"""
 
 
 def client(name):
@@ -59,12 +70,12 @@ def test_whoever_reads_or_has_written_is_at_work(look, somebody):
     reading, writing = somebody(), somebody()
     reading.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     reading.execute("SELECT count(*) FROM accounts")
-    writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
+    writing.execute(WRITING)
     assert look().busy == 2
 
 
 def test_we_are_not_others(look, somebody):
-    somebody("retention").execute("INSERT INTO accounts (registration) VALUES ('online')")
+    somebody("retention").execute(WRITING)
     assert look().busy == 0
 
 
@@ -98,23 +109,55 @@ def test_a_replica_that_falls_behind_is_seen(look, somebody, database_url):
 
 def test_a_lane_rests_while_others_are_at_work_and_only_then(by_hand, somebody):
     pace, heedless = by_hand().runtime.pace, by_hand(rest_multiple=0).runtime.pace
-    assert (pace.rest(0.1), pace.alone) == (0, True)
+    assert (pace.rest(0.1, LANE), pace.alone) == (0, True)
     writing = somebody()
-    writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
-    assert pace.rest(0.1) > 0
+    writing.execute(WRITING)
+    assert pace.rest(0.1, LANE) > 0
     assert not pace.alone
-    assert (heedless.rest(0.1), heedless.alone) == (0, True)
+    assert (heedless.rest(0.1, LANE), heedless.alone) == (0, True)
 
 
 def test_lanes_together_take_no_more_of_the_time_than_one(by_hand, somebody):
     one, four = by_hand(drains=1).runtime.pace, by_hand(drains=4).runtime.pace
-    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
-    assert four.rest(0.001) == pytest.approx(4 * one.rest(0.001))
+    somebody().execute(WRITING)
+    assert four.rest(0.001, LANE) == pytest.approx(4 * one.rest(0.001, LANE))
+
+
+def test_whoever_rests_has_the_lane_and_no_snapshot(by_hand, somebody, database_url):
+    pace, other, stopping = by_hand().runtime.pace, by_hand().runtime.pace, Event()
+    somebody().execute(WRITING)
+    with ThreadPoolExecutor(1) as executor, psycopg.connect(database_url, autocommit=True) as looking:
+        resting = executor.submit(pace.rest, 1, LANE, stopping.is_set)
+        until(lambda: looking.execute(RESTING).fetchone()[0], "it rests")
+        assert other.rest(0.001, LANE) is None
+        assert other.rest(0.001, take_lane(1, 1)) is not None
+        assert looking.execute(RESTING).fetchone() == (1, 0, 0)
+        stopping.set()
+        assert resting.result() > 0
+    assert other.rest(0.001, LANE) is not None
+
+
+def test_a_lane_that_rests_is_not_worked_on_by_a_second_drain(by_hand, somebody, engine):
+    hand = by_hand(drains=1)
+    hand.app.runtime = replace(hand.runtime, drain_seconds=1)
+    with engine.begin() as connection:
+        for _ in range(20):
+            closable(connection)
+    number = hand.request()
+    hand.sweep(number)
+    somebody().execute(WRITING)
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(hand.app.set_current)
+        first = executor.submit(hand.do, "drain", number, 0)
+        until(lambda: hand.row(number).accounts, "the first batch is done")
+        hand.do("drain", number, 0)
+        assert not first.done(), "the second lets go at once"
+        first.result()
 
 
 def test_a_lane_knows_before_its_first_batch_who_is_at_work(by_hand, somebody):
     pace, heedless = by_hand().runtime.pace, by_hand(rest_multiple=0).runtime.pace
-    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
+    somebody().execute(WRITING)
     pace.begin()
     heedless.begin()
     assert (pace.alone, heedless.alone) == (False, True)
@@ -122,7 +165,7 @@ def test_a_lane_knows_before_its_first_batch_who_is_at_work(by_hand, somebody):
 
 def test_who_was_at_work_a_moment_ago_is_remembered_and_who_was_long_ago_is_not(by_hand, somebody, monkeypatch):
     pace, writing = by_hand().runtime.pace, somebody()
-    writing.execute("INSERT INTO accounts (registration) VALUES ('online')")
+    writing.execute(WRITING)
     pace.begin()
     writing.rollback()
     pace.begin()
@@ -136,21 +179,21 @@ def test_whoever_has_just_come_to_work_is_seen_before_the_next_batch(by_hand, so
     pace = by_hand().runtime.pace
     pace.begin()
     assert pace.alone
-    somebody().execute("INSERT INTO accounts (registration) VALUES ('online')")
+    somebody().execute(WRITING)
     pace.begin()
     assert not pace.alone
 
 
 def test_a_database_that_is_away_while_one_looks_is_an_outage(by_hand, database_url):
     pace = by_hand().runtime.pace
-    pace.rest(0.1)
+    pace.rest(0.1, LANE)
     with psycopg.connect(database_url, application_name="the operator", autocommit=True) as killing:
         killing.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     with pytest.raises(Unavailable):
-        pace.rest(0.1)
+        pace.rest(0.1, LANE)
 
 
 @contextmanager
