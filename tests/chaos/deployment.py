@@ -85,10 +85,9 @@ class Deployment:
         """The web server that is there now."""
         return self._webs[0]
 
-    @property
-    def web_log(self) -> Path:
-        """Where the web server that is there now writes to."""
-        return self._logs[self.web.pid]
+    def log_of(self, process: Process) -> Path:
+        """Return where a process writes to, or has."""
+        return self._logs[process.pid]
 
     def revive(self) -> None:
         """Start what is not there, or no longer."""

@@ -129,6 +129,6 @@ def _logs(it: Deployment) -> Iterator[Path]:
 
 
 def _web_answers(it: Deployment) -> bool:
-    lines = [json.loads(line) for line in it.web_log.read_bytes().splitlines() if b'"web.started"' in line]
+    lines = [json.loads(line) for line in it.log_of(it.web).read_bytes().splitlines() if b'"web.started"' in line]
     with httpx.Client(base_url=f"http://127.0.0.1:{lines[-1]['port']}", trust_env=False, timeout=30) as client:
         return client.get("/readyz").status_code == 200

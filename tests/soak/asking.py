@@ -11,6 +11,7 @@ __all__ = ["Asking"]
 
 PATHS = "/metrics", "/api/v1/status"
 PATIENCE_SECONDS = 20
+MOST_SAID = 200
 
 
 class Asking:
@@ -41,12 +42,13 @@ class Asking:
     def _ask(self, path: str) -> None:
         at = time.monotonic() - self._began
         try:
-            answer = str(self._client.get(f"http://127.0.0.1:{self._port()}{path}").status_code)
+            answered = self._client.get(f"http://127.0.0.1:{self._port()}{path}")
+            answer, said = str(answered.status_code), answered.text
         except (httpx.HTTPError, psutil.Error, StopIteration) as error:
-            answer = type(error).__name__
+            answer, said = type(error).__name__, str(error)
         self.answers[f"{path} {answer}"] += 1
         if answer != "200":
-            self.failed.append((at, f"{path} {answer}"))
+            self.failed.append((at, f"{path} {answer}, {said[:MOST_SAID].strip()}"))
 
     def _port(self) -> int:
         """Find the port that the server of the moment listens on; any that was free."""

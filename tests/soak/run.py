@@ -221,8 +221,10 @@ def _new_keys(before: Counter[str], after: Counter[str]) -> dict[str, str]:
 
 
 def _unanswered(a: _Soak) -> dict[str, str]:
-    without_reason = [what for at, what in a.asking.failed if not any(each.covers(at) for each in a.strikes.struck)]
-    return {"the web server failed without a fault": str(Counter(without_reason))} if without_reason else {}
+    without_reason = [
+        f"{what} at {at:.0f} s" for at, what in a.asking.failed if not any(each.covers(at) for each in a.strikes.struck)
+    ]
+    return {"the web server failed without a fault": "; ".join(without_reason)} if without_reason else {}
 
 
 def _line(sample: Sample) -> str:

@@ -8,6 +8,8 @@ from random import Random
 from chaos.deployment import Deployment
 from chaos.faults import FAULTS, NotStruckError
 
+from soak.logged import last_error
+
 __all__ = ["STRIKING", "Strike", "Strikes", "aims_at_processes", "plan"]
 
 # A clock is stepped in a deployment that was started for that.
@@ -125,7 +127,8 @@ class Strikes:
                     strike.ended.append(ended)
                 if not any(each.may_end(role) for each in blamed):
                     after = f", after {blamed[-1].fault}" if blamed else ""
-                    self.unexplained.append(f"{ended} at {self._now():.0f} s{after}")
+                    said = last_error(self._it.log_of(process))
+                    self.unexplained.append(f"{ended} at {self._now():.0f} s{after}: {said}")
 
     def _now(self) -> float:
         return round(time.monotonic() - self._began, 1)
