@@ -30,6 +30,8 @@ OF_DATES = {"a date lies in the future"}
 RESOLVED_SECONDS = 40
 # Beats go on: a sweep that has just begun ends within seconds.
 ENDS_SECONDS = 15
+# A tick takes five seconds, and a beat some to start.
+READY_SECONDS = 30
 
 QUERIES = {
     "a sweep has failed": "SELECT count(*) FROM sweeps WHERE status = 'failed'",
@@ -129,6 +131,11 @@ def _logs(it: Deployment) -> Iterator[Path]:
 
 
 def _web_answers(it: Deployment) -> bool:
+    """Whether the web server comes to say that all is there; a beat that was just started is yet to be heard."""
     lines = [json.loads(line) for line in it.log_of(it.web).read_bytes().splitlines() if b'"web.started"' in line]
     with httpx.Client(base_url=f"http://127.0.0.1:{lines[-1]['port']}", trust_env=False, timeout=30) as client:
-        return client.get("/readyz").status_code == 200
+        try:
+            until(lambda: client.get("/readyz").status_code == 200, "the web server is ready", READY_SECONDS)
+        except (AssertionError, httpx.HTTPError):
+            return False
+    return True
