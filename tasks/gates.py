@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, func
 
-from models import Policy
+from models import Policy, PolicyName
 from models.errors import InvalidConfiguration, Unavailable, Unverified
 from models.proof import Head
 from tasks import events
@@ -18,7 +18,7 @@ from tasks.catalog import catalog_faults
 from tasks.chain import head_at, head_now
 from tasks.exported import exported_head
 from tasks.pauses import pause_stops
-from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts
+from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts, most_by_settings
 from tasks.rules.clocks import clock_stops
 from tasks.rules.cutoff import Cutoff, cutoff_stops
 from tasks.rules.gate import Gate, Stop
@@ -58,7 +58,7 @@ class Verdict:
     Attributes:
         stops: why it may not go on; empty where it may.
         due: accounts due, counted up to the ceilings.
-        allowed: most that it may touch; None where its frozen plan says who.
+        allowed: most that it may touch until it is judged again; None where its frozen plan says who.
     """
 
     stops: list[Stop]
@@ -75,8 +75,12 @@ def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
         if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
             return Verdict(stops, connection.execute(count_due(cutoff, now=func.now())).scalar_one(), None)
         stops += _policy_change(connection, policy, sweep, cutoff)
-        allowed = _allowances(runtime, connection, policy, sweep)
-        due = connection.execute(count_due(cutoff, now=func.now(), most=max(allowed.values()) + 1)).scalar_one()
+        expected = _expected(connection, policy, sweep)
+        most = most_by_settings(runtime.limits, expected=expected) + 1
+        due = connection.execute(count_due(cutoff, now=func.now(), most=most)).scalar_one()
+        # What it has deleted itself already was there when it began; whom it has moved is there still.
+        deleted = sweep.accounts if policy.name == PolicyName.PURGE else 0
+        allowed = _allowances(runtime, connection, sweep.accounts + due, deleted=deleted, expected=expected)
     stops += ceiling_stops(allowed, accounts=sweep.accounts + due)
     return Verdict(stops, due, min(allowed.values()))
 
@@ -93,8 +97,7 @@ def judge_alone(runtime: Runtime, policy: Policy) -> list[Stop]:
                 f"the last sweep followed {before}, and here it is {policy.fingerprint}: let a sweep be judged first"
             )
             found.append(Stop(Gate.POLICY_CHANGE, detail))
-        counted = connection.execute(count_accounts(most=enough_accounts(runtime.limits))).scalar_one()
-        return found + ceiling_stops(allowances(runtime.limits, all_accounts=counted, expected=None), accounts=1)
+        return found + ceiling_stops(_allowances(runtime, connection, 1), accounts=1)
 
 
 @contextmanager
@@ -216,8 +219,13 @@ def _policy_change(connection: Connection, policy: Policy, sweep: Row[Any], cuto
     return change_stops(policy, before, newly_due=newly_due, sample=[row.account_id for row in sample])
 
 
-def _allowances(runtime: Runtime, connection: Connection, policy: Policy, sweep: Row[Any]) -> dict[str, int]:
-    expected = connection.scalar(select_expected(policy.name, zone=policy.zone.key, as_of=sweep.as_of, before=sweep.id))
-    counted = connection.execute(count_accounts(most=enough_accounts(runtime.limits))).scalar_one()
-    # What it has deleted itself already was there when it began.
-    return allowances(runtime.limits, all_accounts=counted + sweep.accounts, expected=expected)
+def _expected(connection: Connection, policy: Policy, sweep: Row[Any]) -> int | None:
+    return connection.scalar(select_expected(policy.name, zone=policy.zone.key, as_of=sweep.as_of, before=sweep.id))
+
+
+def _allowances(
+    runtime: Runtime, connection: Connection, accounts: int, *, deleted: int = 0, expected: int | None = None
+) -> dict[str, int]:
+    most = enough_accounts(runtime.limits, accounts=accounts)
+    counted = connection.execute(count_accounts(most=most)).scalar_one()
+    return allowances(runtime.limits, all_accounts=counted + deleted, expected=expected)

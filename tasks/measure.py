@@ -68,7 +68,7 @@ def _clocks(connection: Connection, runtime: Runtime) -> dict[str, float]:
 
 def _ceiling(connection: Connection, limits: Limits) -> int:
     """Return how many accounts a sweep may touch now; not by the forecast, with which this is to be compared."""
-    counted = connection.execute(count_accounts(most=enough_accounts(limits))).scalar_one()
+    counted = connection.execute(count_accounts(most=enough_accounts(limits, accounts=limits.accounts))).scalar_one()
     return min(allowances(limits, all_accounts=counted, expected=None).values())
 
 

@@ -6,7 +6,7 @@ from math import ceil
 
 from tasks.rules.gate import Gate, Limits, Stop
 
-__all__ = ["allowances", "ceiling_stops", "enough_accounts"]
+__all__ = ["allowances", "ceiling_stops", "enough_accounts", "most_by_settings"]
 
 WHAT = {
     "accounts": "the absolute ceiling",
@@ -17,6 +17,9 @@ WHAT = {
 
 # More than any database holds, and as much as PostgreSQL can count.
 MOST_COUNTED = 2**62
+# A share is counted until it is known to allow so many times what is due: accounts that fall due for a sweep while it
+# runs, as whose hold is released, do not make it pass the gates once more.
+ROOM = 2
 
 
 def allowances(limits: Limits, *, all_accounts: int, expected: int | None) -> dict[str, int]:
@@ -24,21 +27,33 @@ def allowances(limits: Limits, *, all_accounts: int, expected: int | None) -> di
 
     Args:
         limits: the settings.
-        all_accounts: in the database; counting may stop at `enough_accounts`, from where on the share is left out,
-            since it is not known and cannot be the lowest.
+        all_accounts: in the database; counting may stop at `enough_accounts`. What the share allows is then at least
+            what is returned; where even that is more than the absolute ceiling, it is left out.
         expected: accounts that were forecast for the time since the last sweep; None where nobody could know.
     """
     allowed = {"accounts": limits.accounts}
-    if not limits.share or all_accounts < enough_accounts(limits):
+    if not limits.share or all_accounts < _enough_for(limits, limits.accounts):
         allowed["share"] = _at_least(limits.floor, limits.share, all_accounts)
     if not limits.forecast or expected is not None:
         allowed["forecast"] = _at_least(limits.floor, limits.forecast, expected or 0)
     return allowed
 
 
-def enough_accounts(limits: Limits) -> int:
-    """Return how many accounts to count at most: with more, the absolute ceiling is the lower one."""
-    return 0 if not limits.share else min(ceil(limits.accounts / _exactly(limits.share)) + 1, MOST_COUNTED)
+def most_by_settings(limits: Limits, *, expected: int | None) -> int:
+    """Return the most that any ceiling allows, but for a share that is more than the absolute one; as `allowances`."""
+    return max(allowances(limits, all_accounts=0, expected=expected).values())
+
+
+def enough_accounts(limits: Limits, *, accounts: int) -> int:
+    """Return how many of all accounts to count at most, where a sweep would touch `accounts`.
+
+    With as many, the share allows the sweep, and some more; or the absolute ceiling is the lower one.
+    """
+    return min(_enough_for(limits, ROOM * accounts), _enough_for(limits, limits.accounts))
+
+
+def _enough_for(limits: Limits, accounts: int) -> int:
+    return 0 if not limits.share else min(ceil(accounts / _exactly(limits.share)) + 1, MOST_COUNTED)
 
 
 def ceiling_stops(allowed: Mapping[str, int], *, accounts: int) -> list[Stop]:

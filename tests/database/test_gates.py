@@ -107,6 +107,30 @@ def test_what_a_sweep_has_deleted_itself_still_counts_as_there(by_hand, engine):
     assert (row.status, row.accounts, row.due, row.allowed) == ("done", 5, 5, 5)
 
 
+def test_what_a_sweep_has_moved_itself_is_there_and_counts_once(by_hand, engine):
+    hand = by_hand(ceiling_share=0.5, ceiling_floor=0, batch_accounts=2)
+    closable(engine, 3)
+    ordinary(engine, 3)
+    number = hand.request()
+    hand.sweep(number)
+    _, cutoff = open_sweep(hand.runtime, number)
+    run_batch(engine, hand.runtime.policies.counter_only, cutoff, sweep_id=number, lane=0, limit=2)
+    hand.run("UPDATE sweeps SET status = 'queued'")
+    assert hand.sweep(number).allowed == 3
+
+
+def test_a_sweep_that_meets_more_than_was_counted_for_passes_the_gates_again_and_goes_on(by_hand, engine):
+    """A share is counted until it allows twice what was due, not to its end."""
+    hand = by_hand(ceiling_share=0.5, ceiling_floor=0)
+    closable(engine, 1)
+    ordinary(engine, 20)
+    number = hand.request()
+    assert hand.sweep(number).allowed == 2
+    closable(engine, 3)
+    row = hand.carry_out(number)
+    assert (row.status, row.accounts, row.allowed) == ("done", 4, 8)
+
+
 def test_a_sweep_that_meets_more_than_its_ceiling_while_it_runs_is_held_before_the_batch_that_would_exceed_it(
     by_hand, engine
 ):

@@ -87,7 +87,7 @@ SHARES = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
     accounts=st.integers(0, 500),
 )
 def test_who_counts_only_enough_accounts_decides_as_who_counts_them_all(limits, all_accounts, expected, accounts):
-    counted = min(all_accounts, enough_accounts(limits))
+    counted = min(all_accounts, enough_accounts(limits, accounts=accounts))
     stopped = bool(ceilings_hit(limits, accounts=accounts, all_accounts=counted, expected=expected))
     share = Fraction(str(limits.share)) * all_accounts
     forecast = None if expected is None else Fraction(str(limits.forecast)) * expected
@@ -101,17 +101,25 @@ def test_who_counts_only_enough_accounts_decides_as_who_counts_them_all(limits, 
 
 
 @given(
-    limits=st.builds(replace, st.just(LIMITS), share=SHARES, accounts=st.integers(0, 100)), more=st.integers(0, 1000)
+    limits=st.builds(replace, st.just(LIMITS), share=SHARES, accounts=st.integers(0, 100)),
+    accounts=st.integers(1, 1000),
 )
-def test_a_share_that_was_not_counted_to_its_end_is_no_reason_to_name(limits, more):
-    counted = enough_accounts(limits)
-    hit = ceilings_hit(limits, accounts=limits.accounts + more + 1, all_accounts=counted)
+def test_a_share_that_was_not_counted_to_its_end_is_no_reason_to_name(limits, accounts):
+    counted = enough_accounts(limits, accounts=accounts)
+    hit = ceilings_hit(limits, accounts=accounts, all_accounts=counted)
     assert ("share" in hit) == (limits.share == 0)
-    assert hit["accounts"] == limits.accounts
+    assert ("accounts" in hit) == (accounts > limits.accounts)
+
+
+def test_a_share_is_counted_until_it_allows_twice_what_is_due():
+    limits = replace(LIMITS, accounts=100_000, share=0.05, floor=100)
+    assert enough_accounts(limits, accounts=1000) == 40_001
+    assert allowances(limits, all_accounts=40_001, expected=None)["share"] == 2000
+    assert enough_accounts(limits, accounts=10**6) == 2_000_001
 
 
 def test_a_tiny_share_asks_for_no_more_accounts_than_can_be_counted():
-    assert enough_accounts(replace(LIMITS, accounts=10**9, share=5e-324)) < 2**63
+    assert enough_accounts(replace(LIMITS, accounts=10**9, share=5e-324), accounts=1) < 2**63
 
 
 def test_a_ceilings_reason_says_how_many_and_how_many_are_allowed():
