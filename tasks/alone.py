@@ -203,17 +203,24 @@ def _was_committed(engine: Engine, account_id: int, done: Done) -> bool:
 
 
 def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:
-    """Do what a worker does that had to undo a batch: the sweep, which was undone with it, is there again as failed."""
+    """Do what a worker does that had to undo a batch: the sweep, which was undone with it, is there again as failed.
+
+    A database that is away is asked again for a while; if it had done it without saying so, it is there twice.
+    """
     name = asked.policy.name
-    try:
-        with transaction(runtime.engine) as connection:
-            sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
-            failure = fail_unverified(connection, sweep_id, name, findings)
-    except Unavailable as error:
-        return Unverified(f"{findings}; see by `retention status` whether {name} is paused: {error}")
-    if failure is not None:
-        tell_unverified(runtime.engine, sweep_id, name, failure)
-    return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
+    for seconds in LOOKS_AFTER_SECONDS:
+        sleep(seconds)
+        try:
+            with transaction(runtime.engine) as connection:
+                sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
+                failure = fail_unverified(connection, sweep_id, name, findings)
+        except Unavailable as error:
+            away = error
+        else:
+            if failure is not None:
+                tell_unverified(runtime.engine, sweep_id, name, failure)
+            return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
+    return Unverified(f"{findings}; see by `retention status` whether {name} is paused: {away}")
 
 
 def _load(runtime: Runtime, sweep_id: int) -> Row[Any]:

@@ -57,6 +57,13 @@ CREATE FUNCTION a_day_late() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN NEW.due_at := NEW.due_at + interval '1 day'; RETURN NEW; END $$;
 CREATE TRIGGER a_day_late BEFORE INSERT ON actions FOR EACH ROW EXECUTE FUNCTION a_day_late();
 """
+# The first pause meets what a server says that is being shut down; a sequence counts what is undone, too.
+AWAY_ONCE = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION away_once() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN IF nextval('tries') = 1 THEN RAISE EXCEPTION USING ERRCODE = 'admin_shutdown'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER away_once BEFORE INSERT ON pauses FOR EACH ROW EXECUTE FUNCTION away_once();
+"""
 
 
 @pytest.fixture
@@ -197,6 +204,16 @@ def test_what_a_verification_finds_is_undone_and_stops_the_policy_as_a_sweep_wou
     assert (critical["event"], critical["sweep"], critical["failure"]) == ("sweep.failed", number, failed.failure)
     with pytest.raises(Refused, match="paused by worker"):
         act(hand, giant)
+
+
+def test_what_is_found_stops_the_policy_also_where_the_database_was_away_for_a_moment(set_aside):
+    hand, giant = set_aside()
+    hand.run(A_DAY_LATE)
+    hand.run(AWAY_ONCE)
+    with pytest.raises(Unverified, match=r"sweep \d+ failed, and purge is paused"):
+        act(hand, giant)
+    assert hand.rows("SELECT policy, actor FROM pauses") == [("purge", "worker")]
+    assert hand.rows("SELECT status, count(*) FROM sweeps WHERE actor = 'mori' GROUP BY status") == [("failed", 1)]
 
 
 def test_what_is_found_after_the_commit_fails_the_sweep_and_stops_the_policy(set_aside, engine):
