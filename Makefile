@@ -24,7 +24,7 @@ run: install ## seed 20,000 accounts, then worker and beat on embedded servers, 
 	@$(BIN)/retention up --seed $(ACCOUNTS)
 
 test: install ## every test, on real PostgreSQL, Redis, worker and beat
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist load --maxschedchunk 1
 
 browser: install ## the tests of the page in a real Chromium; fails where there is none
 	TEST_BROWSER=$${TEST_BROWSER:-chromium} $(BIN)/python -m pytest tests/web/browser --numprocesses $(PROCESSES)

@@ -26,6 +26,7 @@ from worker.database import connect, migrate, partition
 from worker.settings import Settings
 
 REDIS_DATABASES = count(1)
+SYSTEM = Path(__file__).parent / "system"
 
 # Who was started in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,6 +34,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole deployments: a test of minutes that began last would keep all other processes waiting."""
+    items.sort(key=lambda item: SYSTEM not in item.path.parents)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -41,3 +41,20 @@ def test_a_worker_lives_on_does_what_it_took_from_a_redis_that_is_full_and_says_
                 until(is_done, "it has done one that Redis has noted")
     finally:
         stack.stop()
+
+
+def test_a_worker_that_begins_while_redis_is_full_waits_until_it_is_not(database_url, tmp_path):
+    servers = OwnServers(tmp_path / "var", database=False)
+    stack = Stack(database_url, servers.broker_url, tmp_path)
+    log = tmp_path / "worker.log"
+    try:
+        with servers.redis() as client:
+            client.config_set("maxmemory", 1)
+            worker = stack.start("celery", "-A", "worker", "worker", "--concurrency=1", log="worker")
+            until(lambda: log.exists() and b"Frequent restarts" in log.read_bytes(), "it has been refused")
+            assert worker.poll() is None
+            client.config_set("maxmemory", 0)
+            until(lambda: b"ready." in log.read_bytes(), "it is at work")
+            assert worker.poll() is None
+    finally:
+        stack.stop()
