@@ -123,6 +123,9 @@ def strike(
                 hit[" ".join(BY_HAND[:2])] = code
                 _ask_again(it)
             ticks = it.settle(most_ticks)
+            # Whoever was ended without a sweep's being late is there again before the end is judged.
+            it.revive()
+            it.wait_until_at_work()
         findings = striking.findings
         if code not in (DONE, UNAVAILABLE):
             findings["the exit code of the command that was hit"] = code
