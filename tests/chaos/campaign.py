@@ -19,8 +19,8 @@ __all__ = ["MOST_TICKS", "Round", "strike"]
 # A minute each, which takes five seconds here; a busy machine takes several to start what was killed.
 MOST_TICKS = 24
 REACHED_SECONDS = 30
-# From the first claim on; most sweeps of a round are over after that.
-MOMENT_SECONDS = 3
+# From the first claim on; sweeps of a round are over soon after that, and what strikes then hits nobody.
+MOMENT_SECONDS = 1
 BY_HAND = ("run", "all", "--actor", "chaos", "--reason", "campaign")
 DONE, UNAVAILABLE = 0, 5
 MOST_TRIES = 3
