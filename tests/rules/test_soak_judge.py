@@ -106,3 +106,13 @@ def test_what_ends_processes_strikes_first_and_once_so_that_others_live_long_eno
         names = [each.fault for each in plan(NAMES, seed, seconds=3600, every=180)]
         assert names[0] == "worker killed"
         assert "worker killed" not in names[1:]
+
+
+def test_a_fault_covers_what_it_ends_and_what_follows_it_and_nothing_before_or_long_after():
+    strike = Strike("sessions ended", at=1000.0, lasts=10.0)
+    assert strike.covers(999.0, 1000.5)
+    assert strike.covers(1005.0)
+    assert strike.covers(1060.0, 1090.0)
+    assert not strike.covers(990.0, 999.0)
+    assert not strike.covers(999.0)
+    assert not strike.covers(1071.0, 1080.0)

@@ -19,7 +19,8 @@ class Asking:
 
     Attributes:
         answers: how often each path was answered by which status, or not at all.
-        failed: when something else came than an answer that all is well, and what; seconds since the soak began.
+        failed: where something else came than an answer that all is well: when it was asked for, when it came, in
+            seconds since the soak began, and what.
     """
 
     def __init__(self, it: Deployment, began: float) -> None:
@@ -28,7 +29,7 @@ class Asking:
         alone = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.Client(timeout=PATIENCE_SECONDS, limits=alone, trust_env=False)
         self.answers: Counter[str] = Counter()
-        self.failed: list[tuple[float, str]] = []
+        self.failed: list[tuple[float, float, str]] = []
 
     def ask(self) -> None:
         """Ask for each path once."""
@@ -40,7 +41,7 @@ class Asking:
         self._client.close()
 
     def _ask(self, path: str) -> None:
-        at = time.monotonic() - self._began
+        asked = self._now()
         try:
             answered = self._client.get(f"http://127.0.0.1:{self._port()}{path}")
             answer, said = str(answered.status_code), answered.text
@@ -48,7 +49,10 @@ class Asking:
             answer, said = type(error).__name__, str(error)
         self.answers[f"{path} {answer}"] += 1
         if answer != "200":
-            self.failed.append((at, f"{path} {answer}, {said[:MOST_SAID].strip()}"))
+            self.failed.append((asked, self._now(), f"{path} {answer}, {said[:MOST_SAID].strip()}"))
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
 
     def _port(self) -> int:
         """Find the port that the server of the moment listens on; any that was free."""

@@ -108,7 +108,7 @@ def _is_excused(wait: tuple[float, float], seen: Seen) -> bool:
     """Whether a fault struck while an account waited, or shortly before."""
     minute, seconds = wait
     began, ended = minute * 60 - seconds, minute * 60
-    return any(strike.covers(began) or began <= strike.at <= ended for strike in seen.struck)
+    return any(strike.covers(began, ended) for strike in seen.struck)
 
 
 def _rest(seen: Seen) -> str:

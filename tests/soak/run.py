@@ -222,7 +222,9 @@ def _new_keys(before: Counter[str], after: Counter[str]) -> dict[str, str]:
 
 def _unanswered(a: _Soak) -> dict[str, str]:
     without_reason = [
-        f"{what} at {at:.0f} s" for at, what in a.asking.failed if not any(each.covers(at) for each in a.strikes.struck)
+        f"{what} at {came:.0f} s"
+        for asked, came, what in a.asking.failed
+        if not any(each.covers(asked, came) for each in a.strikes.struck)
     ]
     return {"the web server failed without a fault": "; ".join(without_reason)} if without_reason else {}
 

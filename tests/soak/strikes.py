@@ -49,9 +49,9 @@ class Strike:
         """Whether it is aimed at processes of a role; a server that is away has to be outlived."""
         return role in FAULTS[self.fault].may_end
 
-    def covers(self, at: float) -> bool:
-        """Whether something that happens then may be its doing."""
-        return self.at <= at <= self.at + self.lasts + AFTERMATH_SECONDS
+    def covers(self, began: float, ended: float | None = None) -> bool:
+        """Whether something that happens then, or begins and ends then, may be its doing."""
+        return began <= self.at + self.lasts + AFTERMATH_SECONDS and self.at <= (began if ended is None else ended)
 
 
 def plan(names: list[str], seed: int, *, seconds: float, every: float) -> Iterator[Strike]:
