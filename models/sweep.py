@@ -34,7 +34,8 @@ class Sweep(Base):
         actor: who asked: `beat`, or the name given with a manual trigger.
         fingerprint: of the policy as it was when the sweep was asked for; NULL where nobody judged it by one.
         due: accounts due when the first batch began; NULL before.
-        allowed: most that it may touch, as the ceilings were when it began; NULL where its plan is frozen.
+        allowed: most that it may touch until its gates are asked again: by the ceilings, as far as they were counted
+            for what was due then; NULL where its plan is frozen.
         held_at: since when a gate keeps it; NULL when none does.
         held_for: why, one document for each reason.
         planned: accounts in its frozen plan; NULL without one.

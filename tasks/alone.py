@@ -203,24 +203,32 @@ def _was_committed(engine: Engine, account_id: int, done: Done) -> bool:
 
 
 def _given_up(runtime: Runtime, asked: _Asked, findings: str) -> Unverified:
-    """Do what a worker does that had to undo a batch: the sweep, which was undone with it, is there again as failed.
-
-    A database that is away is asked again for a while; if it had done it without saying so, it is there twice.
-    """
+    """Do what a worker does that had to undo a batch: the sweep, which was undone with it, is there again as failed."""
     name = asked.policy.name
-    for seconds in LOOKS_AFTER_SECONDS:
-        sleep(seconds)
-        try:
-            with transaction(runtime.engine) as connection:
-                sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
-                failure = fail_unverified(connection, sweep_id, name, findings)
-        except Unavailable as error:
-            away = error
-        else:
-            if failure is not None:
-                tell_unverified(runtime.engine, sweep_id, name, failure)
-            return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
-    return Unverified(f"{findings}; see by `retention status` whether {name} is paused: {away}")
+    failed = _failed(runtime, asked, findings)
+    if failed is None:
+        return Unverified(f"{findings}; the database is away: see by `retention status` whether {name} is paused")
+    sweep_id, failure = failed
+    if failure is not None:
+        tell_unverified(runtime.engine, sweep_id, name, failure)
+    return Unverified(f"sweep {sweep_id} failed, and {name} is paused: {findings}")
+
+
+def _failed(runtime: Runtime, asked: _Asked, findings: str) -> tuple[int, str | None] | None:
+    """Return a failed sweep's number and failure; None where the database is away, and nobody waits for it any longer.
+
+    If it had done it without saying so, it is there twice.
+    """
+    with suppress(KeyboardInterrupt, SystemExit):
+        for seconds in LOOKS_AFTER_SECONDS:
+            sleep(seconds)
+            try:
+                with transaction(runtime.engine) as connection:
+                    sweep_id, _ = _insert_sweep(connection, runtime.policies, asked)
+                    return sweep_id, fail_unverified(connection, sweep_id, asked.policy.name, findings)
+            except Unavailable as error:
+                log.warning(events.BATCH_FAILED, lane=LANE, policy=asked.policy.name, failure=str(error))
+    return None
 
 
 def _load(runtime: Runtime, sweep_id: int) -> Row[Any]:

@@ -48,9 +48,9 @@ ASKING_SECONDS = 20
 log = structlog.get_logger()
 
 
-def send_drains(sweep_id: int, drains: int) -> None:
-    """Wake every lane of a running sweep; one that is awake already notices and lets the message go."""
-    for lane in range(drains):
+def send_drains(sweep_id: int, drains: int, *, first: int = 0) -> None:
+    """Wake every lane of a running sweep, or those from `first` on; one that is awake already lets the message go."""
+    for lane in range(first, drains):
         drain.apply_async((sweep_id, lane), **MINUTELY)
 
 
@@ -243,7 +243,7 @@ def _let_others_start(task: RetentionTask, sweep_id: int) -> None:
     with transaction(task.runtime.engine) as connection:
         connection.execute(mark_canary(sweep_id))
     log.info(events.CANARY_VERIFIED, sweep=sweep_id)
-    send_drains(sweep_id, task.runtime.drains)
+    send_drains(sweep_id, task.runtime.drains, first=1)
 
 
 def _pass_gates_again(task: RetentionTask, sweep_id: int) -> None:

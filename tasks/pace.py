@@ -1,6 +1,7 @@
 """Small batches, and rest between them, while others are at work in the database."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, Select
@@ -13,9 +14,11 @@ __all__ = ["Pace"]
 
 NAP_SECONDS = 0.05
 GLANCE_SECONDS = 0.01
-# A statement with parameters keeps its snapshot until the next one, and with that vacuum from what is dead by now; one
-# without, as the driver sends it, keeps none.
-LET_GO = "SELECT 1"
+# A statement keeps its snapshot until the next one, as the driver sends it, and with that vacuum from what is dead by
+# now. This one has none.
+LET_GO = "SHOW server_version"
+# Longer than any rest, and no longer: a host that has vanished while it rested does not keep its lane.
+PATIENCE = timedelta(seconds=5)
 # What was seen longer ago than this says nothing about now.
 FRESH_SECONDS = 3
 
@@ -66,16 +69,17 @@ class Pace:
         """
         if not self._most:
             return 0
-        with transaction(self._engine) as connection:
+        with transaction(self._engine, statement=PATIENCE) as connection:
             if not connection.scalar(lane):
                 return None
             before, signs = self._before, self._look(connection)
-            connection.exec_driver_sql(LET_GO)
             taken = seconds * self._lanes
             resting = rest(taken, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
-            ends = monotonic() + resting
-            while not is_stopping() and (left := ends - monotonic()) > 0:
-                sleep(min(left, NAP_SECONDS))
+            if resting:
+                connection.exec_driver_sql(LET_GO)
+                _sleep(resting, is_stopping)
+                # A session that was lost meanwhile is to be so here, and not a commit that was not answered.
+                connection.exec_driver_sql(LET_GO)
         return resting
 
     def _look(self, connection: Connection) -> Signs:
@@ -84,3 +88,9 @@ class Pace:
         self._busy = smoothed(self._busy, signs)
         self._before, self._looked_at = signs, monotonic()
         return signs
+
+
+def _sleep(seconds: float, is_stopping: Callable[[], bool]) -> None:
+    ends = monotonic() + seconds
+    while not is_stopping() and (left := ends - monotonic()) > 0:
+        sleep(min(left, NAP_SECONDS))

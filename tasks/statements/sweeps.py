@@ -89,7 +89,7 @@ def start_sweep(sweep_id: int, *, due: int, allowed: int | None, seen: str) -> R
     Args:
         sweep_id: which.
         due: accounts that are due now.
-        allowed: most that it may touch in all; None where its plan says who.
+        allowed: most that it may touch in all, until it is judged again; None where its plan says who.
         seen: its status when its gates let it pass.
     """
     return (

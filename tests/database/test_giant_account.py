@@ -216,6 +216,17 @@ def test_what_is_found_stops_the_policy_also_where_the_database_was_away_for_a_m
     assert hand.rows("SELECT status, count(*) FROM sweeps WHERE actor = 'mori' GROUP BY status") == [("failed", 1)]
 
 
+def test_who_does_not_wait_for_a_database_that_is_away_is_told_what_was_found_all_the_same(set_aside, monkeypatch):
+    def interrupted(_seconds):
+        raise KeyboardInterrupt
+
+    hand, giant = set_aside()
+    hand.run(A_DAY_LATE)
+    monkeypatch.setattr("tasks.alone.sleep", interrupted)
+    with pytest.raises(Unverified, match=r"another due instant than the law.*whether purge is paused"):
+        act(hand, giant)
+
+
 def test_what_is_found_after_the_commit_fails_the_sweep_and_stops_the_policy(set_aside, engine):
     hand, giant = set_aside()
     done = act(hand, giant)
