@@ -138,7 +138,7 @@ EXACTLY = {
 
 
 def test_every_promise_can_be_broken_and_is_then_reported(crowd, engine):
-    crowd.meet(accounts=300, seconds=4)
+    crowd.meet(accounts=300, seconds=10)
     assert DAMAGE.keys() == PROMISES.keys()
     for promise, statements in DAMAGE.items():
         with engine.connect() as connection:
