@@ -6,7 +6,7 @@ from soak.__main__ import planted
 from soak.judge import findings
 from soak.run import Terms, soak
 
-SHORT = {"seed": 1, "minutes": 0.75, "rate": 10, "accounts": 200, "look": 1, "warm_up": 0.25, "pause": 0.05, "hurry": 2}
+SHORT = {"seed": 1, "minutes": 1.0, "rate": 10, "accounts": 200, "look": 1, "warm_up": 0.5, "pause": 0.05, "hurry": 2}
 
 # A soak's length is its own; a machine with much else to do needs longer to start it, and to come to rest.
 pytestmark = pytest.mark.timeout(900)
