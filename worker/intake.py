@@ -4,6 +4,7 @@ Celery trusts a message. One that it cannot read ends the worker, is given back 
 can read may name a time limit, a time to run at, or further tasks to call. Whoever can write to Redis could use that.
 """
 
+import gc
 from datetime import UTC, datetime, timedelta
 from inspect import signature
 from queue import Empty
@@ -146,6 +147,10 @@ class QoS(redis.QoS):
                 self._remove_from_indices(tag, pipe).execute()  # type: ignore[attr-defined]
             _refuse("it cannot be given back")
 
+    def forget(self) -> None:
+        """Be no longer kept until the process ends, to give back then what nobody has acknowledged."""
+        self._on_collect.cancel()  # type: ignore[attr-defined]  # kombu's stubs know less, here and below
+
 
 class Channel(redis.Channel):
     """A channel that survives what is no message at all."""
@@ -158,6 +163,11 @@ class Channel(redis.Channel):
     def expected_errors(self) -> tuple[type[Exception], ...]:
         """Those of Redis and of the network, which Celery knows how to wait out."""
         return (*self.connection_errors, *self.connection.channel_errors, Empty)
+
+    def forget(self) -> None:
+        """Give nothing back when the process ends: what it has taken is Redis' to deliver again."""
+        if self._qos is not None:
+            self._qos.forget()  # type: ignore[attr-defined]
 
     def _brpop_read(self, **options: Any) -> bool | None:
         self.connection.is_read = False
@@ -177,6 +187,25 @@ class Transport(redis.Transport):
 
     Channel = Channel
     is_read = False
+    # The one that the event loop polls, and what it does for that at each turn.
+    polled: ClassVar[tuple["Transport", set[Any]] | None] = None
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let the loop poll this connection, and no longer the one before, which was lost.
+
+        kombu keeps that for ever. Each time that Redis is away a worker would have three more sockets open, until they
+        are as many as it may have, and it ends.
+        """
+        if Transport.polled is not None:
+            lost, turns = Transport.polled
+            loop.on_tick -= turns
+            for channel in lost.channels or ():
+                channel.forget()  # type: ignore[attr-defined]
+        before = set(loop.on_tick)
+        super().register_with_event_loop(connection, loop)
+        Transport.polled = self, loop.on_tick - before
+        # What was lost are cycles of objects, which a parent that does little would collect late.
+        gc.collect()
 
     def _deliver(self, message: Any, queue: str | None) -> None:
         self.is_read = True

@@ -1,4 +1,4 @@
-"""A Redis that has no memory left refuses to note who has a message; the worker that took it does it all the same."""
+"""A worker outlives a Redis that is full, or away, again and again."""
 
 import os
 import signal
@@ -56,5 +56,36 @@ def test_a_worker_that_begins_while_redis_is_full_waits_until_it_is_not(database
             client.config_set("maxmemory", 0)
             until(lambda: b"ready." in log.read_bytes(), "it is at work")
             assert worker.poll() is None
+    finally:
+        stack.stop()
+
+
+def test_a_worker_whose_redis_goes_away_again_and_again_has_no_more_files_open(database_url, tmp_path):
+    servers = OwnServers(tmp_path / "var", database=False)
+    stack = Stack(database_url, servers.broker_url, tmp_path)
+    log = tmp_path / "worker.log"
+
+    def files():
+        return len(os.listdir(f"/proc/{worker.pid}/fd"))
+
+    def go_away():
+        connected = log.read_bytes().count(b"Connected to")
+        servers.kill_redis()
+        servers.start()
+        until(lambda: log.read_bytes().count(b"Connected to") > connected, "it is connected again")
+        hand.app.send_task("retention.measure")
+        until(lambda: log.read_bytes().count(b"succeeded") > connected, "it is at work again")
+
+    try:
+        worker = stack.worker()
+        with closing(ByHand(database_url, servers.broker_url)) as hand:
+            hand.app.send_task("retention.measure")
+            until(lambda: b"succeeded" in log.read_bytes(), "it is at work")
+            for _ in range(2):
+                go_away()
+            few = files()
+            for _ in range(4):
+                go_away()
+            until(lambda: files() <= few + 1, "no more files are open than before")
     finally:
         stack.stop()
