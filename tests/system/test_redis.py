@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import closing
+from pathlib import Path
 
 from by_hand import ByHand
 from own_servers import OwnServers
@@ -66,7 +67,7 @@ def test_a_worker_whose_redis_goes_away_again_and_again_has_no_more_files_open(d
     log = tmp_path / "worker.log"
 
     def files():
-        return len(os.listdir(f"/proc/{worker.pid}/fd"))
+        return len(list(Path(f"/proc/{worker.pid}/fd").iterdir()))
 
     def go_away():
         connected = log.read_bytes().count(b"Connected to")
