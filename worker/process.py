@@ -20,13 +20,13 @@ from worker.app import create_app
 from worker.daemons import Beat, Ticking, Worker, is_stopping, stop
 from worker.database import check_schema, connect
 from worker.exits import end
-from worker.intake import take_only_ours
 from worker.log_tasks import bind_task, unbind_task
 from worker.logs import configure_logs
 from worker.pulse import pulse
 from worker.servers import locate
 from worker.settings import Settings, settings
 from worker.traces import trace_tasks
+from worker.transport import take_only_ours
 
 __all__ = ["process_app"]
 
