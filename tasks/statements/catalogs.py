@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import CHAR, Boolean, Integer, Text, cast, column, func, table
+from sqlalchemy import CHAR, Boolean, Float, Integer, Text, cast, column, func, table
 from sqlalchemy.dialects.postgresql import ARRAY, OID, REGCLASS, array
 
 from tasks.statements.purge import owned_tables
@@ -10,7 +10,12 @@ from tasks.statements.purge import owned_tables
 __all__ = ["CLASSES", "CONSTRAINTS", "FIRES", "INDEXES", "INHERITS", "TRIGGERS", "owned_relations"]
 
 CLASSES = table(
-    "pg_class", column("oid", REGCLASS), column("relname", Text), column("relkind", CHAR), schema="pg_catalog"
+    "pg_class",
+    column("oid", REGCLASS),
+    column("relname", Text),
+    column("relkind", CHAR),
+    column("reltuples", Float),
+    schema="pg_catalog",
 )
 INHERITS = table("pg_inherits", column("inhrelid", REGCLASS), column("inhparent", REGCLASS), schema="pg_catalog")
 INDEXES = table(

@@ -3,12 +3,22 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import Select, and_, cast, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import REGCLASS, Insert, insert
 
-from models import Measurement
+from models import Account, Measurement
+from tasks.statements.catalogs import CLASSES, INHERITS
 
-__all__ = ["select_standing", "write_standing"]
+__all__ = ["estimate_accounts", "select_standing", "write_standing"]
+
+
+def estimate_accounts() -> Select[float]:
+    """Select PostgreSQL's estimate of how many accounts there are, negative where it has none: one row, one number."""
+    accounts = cast(literal(Account.__tablename__), REGCLASS)
+    partitions = select(INHERITS.c.inhrelid).where(INHERITS.c.inhparent == accounts)
+    # A partitioned table has an estimate besides those of its parts.
+    is_theirs = and_(CLASSES.c.relkind == "r", or_(CLASSES.c.oid == accounts, CLASSES.c.oid.in_(partitions)))
+    return select(func.sum(CLASSES.c.reltuples)).where(is_theirs)
 
 
 def write_standing(at: datetime, figures: dict[str, Any]) -> Insert:

@@ -207,6 +207,23 @@ def test_the_ceiling_is_the_lowest_that_a_sweep_would_meet(server, by_hand, engi
         assert samples(server)["retention_ceiling_accounts",] == lowest
 
 
+def test_the_ceiling_counts_nobody_where_there_are_plainly_enough(server, by_hand, engine):
+    def ceiling():
+        by_hand(ceiling_accounts=5, ceiling_share=0.5, ceiling_floor=2).do("measure")
+        return samples(server)["retention_ceiling_accounts",]
+
+    with engine.begin() as connection:
+        for _ in range(25):
+            an_account(connection)
+        connection.execute(text("ANALYZE accounts"))
+        connection.execute(text("DELETE FROM job_seekings"))
+        connection.execute(text("DELETE FROM accounts"))
+    assert ceiling() == 5  # half of those who seem to be there would be more
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE accounts"))
+    assert ceiling() == 2
+
+
 def test_what_was_counted_before_ceilings_were_is_told_without_one(server, by_hand):
     hand = by_hand()
     hand.do("measure")
