@@ -11,7 +11,7 @@ from uuid import uuid4
 from people import people
 from sqlalchemy import Row, text
 
-from models.errors import Refused, Unavailable
+from models.errors import OutcomeUnknownError, Refused, Unavailable
 from tasks import holds
 from tasks.transitions import Credentials
 from worker.database import connect
@@ -53,13 +53,15 @@ class Diary:
     Attributes:
         done: what succeeded, and whose account it was.
         refused: how often the product said no, by act and error.
-        unavailable: how often it asked to try again, by act and reason.
+        unavailable: how often it asked to try again and had changed nothing, by act and reason.
+        unknown: how often it could not say whether it was done, by act.
         unexpected: everything else, which is a fault.
     """
 
     done: list[tuple[str, int]] = field(default_factory=list)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     unavailable: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
     unexpected: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __add__(self, other: "Diary") -> "Diary":
@@ -67,6 +69,7 @@ class Diary:
             self.done + other.done,
             self.refused + other.refused,
             self.unavailable + other.unavailable,
+            self.unknown + other.unknown,
             self.unexpected + other.unexpected,
         )
 
@@ -112,6 +115,8 @@ class Person:
             account_id = getattr(self, f"_{act.replace(' ', '_')}")(account)
         except Refused as error:
             self.diary.refused[act, type(error).__name__] += 1
+        except OutcomeUnknownError:
+            self.diary.unknown[act] += 1
         except Unavailable as error:
             self.diary.unavailable[act, str(error)] += 1
         except Exception as error:  # noqa: BLE001 - whatever else comes is what the test is to report

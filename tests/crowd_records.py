@@ -33,6 +33,7 @@ END $$;
 """
 
 POPULATION = (
+    "SELECT setseed(0.5)",
     """
     INSERT INTO accounts (registration, state, email, password_hash, withdrawn_at, created_at, version)
     SELECT 'online', state, 'seeker' || n || '@example.jp', :password_hash,

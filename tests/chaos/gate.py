@@ -1,6 +1,7 @@
 """A proxy before PostgreSQL that knows how far a batch has come, and lets something happen right there."""
 
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -51,6 +52,7 @@ class Gate:
     Attributes:
         url: the database, by way of this proxy.
         reached: set once the armed point was reached and what was to happen there has happened.
+        process: the number of the process whose batch it was that came there last.
     """
 
     def __init__(self, database_url: str, directory: str) -> None:
@@ -58,6 +60,7 @@ class Gate:
         self._server = f"{url.query['host']}/.s.PGSQL.{url.query.get('port', 5432)}"
         self.url = url.update_query_dict({"host": directory, "port": "5432"}).render_as_string(hide_password=False)
         self.reached = Event()
+        self.process = 0
         self._armed: tuple[Point, Strike] | None = None
         self._skipped = 0
         self._arming = Lock()
@@ -115,14 +118,14 @@ class Gate:
             self._sessions.discard((client, server))
 
     def _listen_to(self, client: socket.socket, server: socket.socket, answering: Lock) -> None:
-        spoken = _Spoken()
+        spoken, process = _Spoken(), _process_of(client)
         while sent := client.recv(65536):
             at = spoken.hear(sent)
-            outcome = self._strike(at)
+            outcome = self._strike(at, process)
             if outcome is Outcome.PASSED and at is Point.COMMIT and self._is_armed(Point.ANSWER):
                 with answering:
                     server.sendall(sent)
-                    outcome = self._strike(Point.ANSWER)
+                    outcome = self._strike(Point.ANSWER, process)
                     if outcome is not Outcome.PASSED:
                         client.shutdown(socket.SHUT_RDWR)
                         return
@@ -138,7 +141,7 @@ class Gate:
     def _is_armed(self, point: Point) -> bool:
         return self._armed is not None and self._armed[0] is point
 
-    def _strike(self, point: Point | None) -> Outcome:
+    def _strike(self, point: Point | None, process: int) -> Outcome:
         with self._arming:
             if point is None or not self._is_armed(point):
                 return Outcome.PASSED
@@ -147,6 +150,7 @@ class Gate:
                 return Outcome.PASSED
             assert self._armed is not None
             (_, strike), self._armed = self._armed, None
+            self.process = process
         try:
             return strike()
         finally:
@@ -200,6 +204,12 @@ class _Spoken:
                 _, name, _ = body.split(b"\0", 2)
                 return self._prepared.get(name, "")
         return ""
+
+
+def _process_of(client: socket.socket) -> int:
+    """Return the number of the process at the other end."""
+    number, _, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return number
 
 
 def _answer(server: socket.socket, client: socket.socket, answering: Lock) -> None:

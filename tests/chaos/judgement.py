@@ -19,7 +19,7 @@ __all__ = ["judge", "judge_data", "left_by_sweeps"]
 
 # A fault may well be an error that a sweep has met; that it does not end, or fails, is judged here.
 OF_ERRORS = "a sweep has met an error, or has not ended"
-# Where a commit was not answered, people do not know themselves what they did.
+# Where a commit was not answered, people do not know themselves what they did; any other error has done nothing.
 OF_PEOPLE = {
     "what people did is not what the history tells",
     "what people did is not what the holds tell",
@@ -75,7 +75,7 @@ def judge_data(it: Deployment, *, unjudged: Collection[str] = ()) -> dict[str, i
         write_down(it.engine, it.diary.done)
     with it.engine.connect() as connection:
         found = broken(connection)
-    for promise in {OF_ERRORS, *unjudged} | (OF_PEOPLE if it.diary.unavailable else set()):
+    for promise in {OF_ERRORS, *unjudged} | (OF_PEOPLE if it.diary.unknown else set()):
         found.pop(promise, None)
     found |= {what: it.scalar(query) for what, query in QUERIES.items()}
     found["a sweep has not ended"] = _unended(it)

@@ -53,6 +53,7 @@ def _fill(url: str, accounts: int) -> None:
     keep_records(engine)
     populate(engine, accounts=accounts, start=datetime.now(UTC), password_hash=HASHER.hash(PASSWORD))
     with engine.begin() as connection:
+        connection.execute(text("SELECT setseed(0.5)"))
         connection.execute(text(OVERDUE))
     engine.dispose()
 

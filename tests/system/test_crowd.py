@@ -154,7 +154,8 @@ def print_diary(diary: Diary) -> None:
     for act in ACTS:
         refused = {error: n for (of, error), n in sorted(diary.refused.items()) if of == act}
         unavailable = sum(n for (of, _), n in diary.unavailable.items() if of == act)
-        print(f"{act:<11}{done[act]:>7,} done{sum(refused.values()):>7,} refused{unavailable:>4} unavailable  ", end="")
+        print(f"{act:<11}{done[act]:>7,} done{sum(refused.values()):>7,} refused{unavailable:>4} unavailable", end="")
+        print(f"{diary.unknown[act]:>4} unknown  ", end="")
         print(", ".join(f"{error} {n:,}" for error, n in refused.items()))
     for name, counts in (("unavailable", diary.unavailable), ("UNEXPECTED", diary.unexpected)):
         for (act, error), n in counts.most_common():

@@ -1,4 +1,4 @@
-"""What strikes both beats and the web server."""
+"""What strikes both beats and the web server, or one of the beats."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -40,7 +40,16 @@ def beat_and_web_frozen(it: "Deployment") -> Iterator[None]:
     yield from frozen([each for process in _both(it) for each in all_of(process.pid)])
 
 
-FAULTS = (beat_and_web_killed, beat_and_web_told_to_stop, beat_and_web_frozen)
+@fault(may_end={"beat": {KILLED}})
+def one_beat_killed(it: "Deployment") -> Iterator[None]:
+    """One of the beats gets SIGKILL; the other ticks on."""
+    its = it.beats[0]
+    its.kill()
+    struck(lambda: its.poll() == KILLED, "the beat is killed")
+    yield
+
+
+FAULTS = (beat_and_web_killed, beat_and_web_told_to_stop, beat_and_web_frozen, one_beat_killed)
 
 
 def _both(it: "Deployment") -> list[Process]:

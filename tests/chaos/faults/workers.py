@@ -1,8 +1,10 @@
-"""What strikes the workers, or only the processes in which they run tasks."""
+"""What strikes all workers, or only the processes in which they run tasks, or only the one that has the batch."""
 
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import psutil
@@ -18,6 +20,8 @@ __all__ = ["FAULTS", "all_of", "frozen"]
 
 # A batch may take 15 s to end, and Celery ends after that.
 STOPPING_SECONDS = 60
+# Longer than a transaction of a batch may rest, so that PostgreSQL gives it up.
+LONG_SECONDS = 13
 
 
 @fault(may_end={"worker": {KILLED}})
@@ -27,6 +31,35 @@ def worker_killed(it: "Deployment") -> Iterator[None]:
         os.killpg(worker.pid, signal.SIGKILL)
     struck(lambda: all(worker.poll() == KILLED for worker in it.workers), "the workers are killed")
     yield
+
+
+@fault(may_end={"worker": {KILLED}})
+def worker_parent_killed(it: "Deployment") -> Iterator[None]:
+    """The first process of every worker gets SIGKILL; its children, which nobody tells, have to end by themselves."""
+    children = _children(it)
+    for worker in it.workers:
+        worker.kill()
+    struck(lambda: all(worker.poll() == KILLED for worker in it.workers), "the workers' parents are killed")
+    yield
+    until(lambda: all(is_gone(child) for child in children), "orphans end", STOPPING_SECONDS)
+
+
+@fault(may_end={"worker": {KILLED}})
+def one_worker_killed(it: "Deployment") -> Iterator[None]:
+    """All processes of the worker that has the batch get SIGKILL; the other workers go on."""
+    (its,) = [worker for worker in it.workers if worker.pid == _with_the_batch(it).ppid()]
+    os.killpg(its.pid, signal.SIGKILL)
+    struck(lambda: its.poll() == KILLED, "the worker is killed")
+    yield
+
+
+@fault()
+def one_child_frozen_for_long(it: "Deployment") -> Iterator[None]:
+    """The process that has the batch gets SIGSTOP for so long that others do its work, and then SIGCONT."""
+    began = monotonic()
+    with contextmanager(frozen)([_with_the_batch(it)]):
+        yield
+        sleep(max(0.0, began + LONG_SECONDS - monotonic()))
 
 
 @fault()
@@ -74,6 +107,9 @@ FAULTS = (
     worker_child_killed,
     worker_child_told_to_stop,
     worker_child_frozen,
+    worker_parent_killed,
+    one_worker_killed,
+    one_child_frozen_for_long,
 )
 
 
@@ -100,6 +136,10 @@ def _children(it: "Deployment") -> list[psutil.Process]:
     if not found:
         raise NotStruckError("no worker has a child")
     return found
+
+
+def _with_the_batch(it: "Deployment") -> psutil.Process:
+    return psutil.Process(it.gate.process)
 
 
 def _end_children(it: "Deployment", number: int) -> Iterator[None]:
