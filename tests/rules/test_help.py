@@ -1,5 +1,7 @@
 """What each command says about itself."""
 
+import re
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -23,3 +25,10 @@ def test_every_command_has_an_example_in_its_help(words):
     told = CliRunner().invoke(cli, [*words, "--help"])
     assert told.exit_code == 0
     assert f"Example: retention {' '.join(words)}" in told.stdout
+
+
+def test_no_command_takes_a_secret_as_a_word_that_a_process_list_would_show():
+    told = [CliRunner().invoke(cli, [*words, "--help"]).stdout for words in commands()]
+    options = set(re.findall(r"--[a-z-]*(?:password|secret|token)[a-z-]*", "".join(told)))
+    assert options
+    assert {option for option in options if not option.endswith("-file")} == set()
