@@ -1,6 +1,7 @@
 """What a Celery process of ours does at its start and around its forks."""
 
 import logging
+import os
 from dataclasses import replace
 
 import billiard.util
@@ -30,6 +31,9 @@ from worker.transport import take_only_ours
 
 __all__ = ["process_app"]
 
+# Whoever else wants this machine's processors, be it the database or an application, has ten times the right to them.
+NICE = 10
+
 
 def process_app() -> RetentionApp:
     """Return the application for this process's environment; ends the process where that cannot be."""
@@ -47,8 +51,7 @@ def process_app() -> RetentionApp:
     setup_logging.connect(lambda **_: _set_up_logs(chosen), weak=False)
     celeryd_init.connect(lambda **_: _start_worker(app, chosen), weak=False)
     worker_shutting_down.connect(lambda **_: stop(), weak=False)
-    # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
-    worker_process_init.connect(lambda **_: app.runtime.engine.dispose(close=False), weak=False)
+    worker_process_init.connect(lambda **_: _start_child(app), weak=False)
     worker_process_shutdown.connect(lambda **_: app.runtime.engine.dispose(), weak=False)
     task_prerun.connect(bind_task, weak=False)
     task_postrun.connect(unbind_task, weak=False)
@@ -61,6 +64,12 @@ def _set_up_logs(chosen: Settings) -> None:
     billiards = billiard.util.get_logger()
     billiards.propagate = True
     billiards.setLevel(logging.WARNING)
+
+
+def _start_child(app: RetentionApp) -> None:
+    # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
+    app.runtime.engine.dispose(close=False)
+    os.nice(NICE)
 
 
 def _start_worker(app: RetentionApp, chosen: Settings) -> None:
