@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -33,7 +34,7 @@ PARTS: dict[str, Callable[[Bench, Size], None]] = {
     "drains": drains,
     "scan": lambda bench, size: scan(bench, size, Settings().policies),
     "gentle": lambda bench, size: gentle(
-        bench, accounts=size.gentle_slice, seconds=size.gentle_seconds, rounds=min(size.rounds, 3)
+        bench, accounts=size.gentle_slice, seconds=size.gentle_seconds, rounds=size.rounds
     ),
     "seeding": lambda bench, size: seeding(bench, size.seeded, size.rounds),
     "latency": lambda bench, size: first_action(bench, size.latency_accounts, size.rounds),
@@ -93,7 +94,11 @@ def _about(bench: Bench) -> dict[str, str]:
             name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "shared_buffers", "fsync")
         }
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=RESULTS, capture_output=True, text=True, check=False
+    )
     return {
+        "revision": described.stdout.strip() or "not from a checkout",
         "machine": f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB, {platform.machine()}, {platform.system()}",
         "python": platform.python_version(),
         "postgresql": f"{shown['server_version']}, shared_buffers {shown['shared_buffers']}, fsync {shown['fsync']}",

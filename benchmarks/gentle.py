@@ -20,8 +20,13 @@ CLIENTS = 4
 ALONE = "alone"
 # A worker runs for days; its processes have met each statement before the load that is measured.
 WARM_UP = 600
+RESTS, DOES_NOT = "beside a purge that rests", "beside a purge that does not"
 # What the worker's setting is, in each mode in which it purges.
-MODES = {"beside a purge that rests": DEFAULT.rest_multiple, "beside a purge that does not": 0}
+MODES = {RESTS: DEFAULT.rest_multiple, DOES_NOT: 0}
+# One that rests does so much less in the same time.
+MUCH_LESS = 100
+# Beat asks for all that it asks for each minute, but for sweeps: these are asked for here.
+NO_TICKS = {"RETENTION_PURGE_CRON": "0 0 1 1 *", "RETENTION_COUNTER_ONLY_CRON": "0 0 1 1 *"}
 
 # Who looks at their page, reads, looks for work: of accounts that are due for nothing.
 ACTIVE = """
@@ -61,10 +66,14 @@ def p99(mode: str) -> str:
 
 
 def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
-    """Load the database at half of what it can do, alone and beside purges of so many accounts: milliseconds."""
-    modes = [*MODES] * rounds
+    """Load the database at half of what it can do, alone and beside purges: milliseconds.
+
+    A stretch alone comes before each purge; one that does not rest, of so many `accounts`, in every other round.
+    """
+    modes = [mode for number in range(rounds) for mode in MODES if mode == RESTS or number % 2 == 0]
+    due = {RESTS: max(1, accounts // MUCH_LESS), DOES_NOT: accounts}
     with bench.database() as (url, engine):
-        fill_slices(bench, engine, [min(WARM_UP, accounts), accounts] * len(modes))
+        fill_slices(bench, engine, [size for mode in modes for size in (min(WARM_UP, accounts), due[mode])])
         load = Load(bench, url, engine)
         load.run(seconds)
         most = len(load.run(seconds)) / seconds
@@ -75,7 +84,11 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
             settle(engine)
             _note(bench, ALONE, load.run(seconds, rate=most / 2))
             settle(engine)
-            with bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]), ThreadPoolExecutor(1) as executor:
+            with (
+                bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode], **NO_TICKS),
+                bench.beat(url, f"gentle-beat-{number}"),
+                ThreadPoolExecutor(1) as executor,
+            ):
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
                 settle(engine)
                 loaded = executor.submit(load.run, seconds, rate=most / 2)
@@ -84,7 +97,7 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
             began, done = load.purged_until(max(at for at, _ in ran))
             _note(bench, mode, [each for each in ran if each[0] >= began])
             bench.note(f"purge {mode}, accounts/s", done / seconds)
-            bench.say(f"{done:,} of {accounts:,} accounts purged meanwhile")
+            bench.say(f"{done:,} of {due[mode]:,} accounts purged meanwhile")
 
 
 def _note(bench: Bench, mode: str, ran: list[Ran]) -> None:

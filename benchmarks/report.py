@@ -16,11 +16,12 @@ from benchmarks.sizes import Size
 from benchmarks.verification import figure
 from models import PolicyName
 
-__all__ = ["Figures", "draw", "write"]
+__all__ = ["Figures", "comparisons", "draw", "write"]
 
 # Each figure's rounds, by its name.
 Figures = Mapping[str, list[float]]
 
+ORDER = "What is compared takes turns in one database; sizes, pages and memory come one after another."
 TO_SQL = {
     "without celery": "its statements without Celery",
     "raw": "the raw loop",
@@ -33,9 +34,9 @@ COMPARED = {PolicyName.PURGE: TO_SQL | TO_ORMS, PolicyName.COUNTER_ONLY: TO_SQL}
 def write(figures: Figures, size: Size, about: Mapping[str, str]) -> str:
     """Return the report in Markdown."""
     lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
-    lines += ["", "Medians of interleaved rounds, each on work of its own in one database.", ""]
+    lines += ["", f"Medians of rounds. {ORDER}", ""]
     lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
-    for title, this, that in _comparisons(size):
+    for title, this, that in comparisons(size):
         if this in figures:
             ours, theirs = median(figures[this]), median(figures[that])
             lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
@@ -68,7 +69,7 @@ def draw(figures: Figures) -> str | None:
     return drawn
 
 
-def _comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
+def comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
     """Yield what is compared: a title and the names of two figures, of which the first stands above the line."""
     for policy, ways in COMPARED.items():
         for way, title in ways.items():
