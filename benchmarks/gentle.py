@@ -12,6 +12,10 @@ from benchmarks.measures import DEFAULT, Bench, fill_slices
 from benchmarks.populations import cutoff_of, settle
 from benchmarks.variants import celery_sweep
 from models import PolicyName
+from tasks.measure import measure
+from tasks.partitions import prepare
+from tasks.recover import recover
+from tasks.verify_on import verify_on
 from worker.embedded.wheels import program
 
 __all__ = ["ALONE", "MODES", "gentle", "p99"]
@@ -23,11 +27,10 @@ WARM_UP = 600
 RESTS, DOES_NOT = "beside a purge that rests", "beside a purge that does not"
 # What the worker's setting is, in each mode in which it purges.
 MODES = {RESTS: DEFAULT.rest_multiple, DOES_NOT: 0}
+# What is done each minute, besides sweeps: a worker beside an application does that, too.
+EACH_MINUTE = (recover, measure, prepare, verify_on)
 # One that rests does so much less in the same time.
 MUCH_LESS = 100
-# Beat asks for all that it asks for each minute, but for sweeps: these are asked for here.
-NO_TICKS = {"RETENTION_PURGE_CRON": "0 0 1 1 *", "RETENTION_COUNTER_ONLY_CRON": "0 0 1 1 *"}
-
 # Who looks at their page, reads, looks for work: of accounts that are due for nothing.
 ACTIVE = """
 CREATE TABLE bench_active AS
@@ -68,9 +71,10 @@ def p99(mode: str) -> str:
 def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
     """Load the database at half of what it can do, alone and beside purges: milliseconds.
 
-    A stretch alone comes before each purge; one that does not rest, of so many `accounts`, in every other round.
+    A stretch alone comes before each purge. One that does not rest, of so many `accounts`, is measured once: it is
+    beyond comparison.
     """
-    modes = [mode for number in range(rounds) for mode in MODES if mode == RESTS or number % 2 == 0]
+    modes = [RESTS] * rounds + [DOES_NOT]
     due = {RESTS: max(1, accounts // MUCH_LESS), DOES_NOT: accounts}
     with bench.database() as (url, engine):
         fill_slices(bench, engine, [size for mode in modes for size in (min(WARM_UP, accounts), due[mode])])
@@ -84,14 +88,12 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
             settle(engine)
             _note(bench, ALONE, load.run(seconds, rate=most / 2))
             settle(engine)
-            with (
-                bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode], **NO_TICKS),
-                bench.beat(url, f"gentle-beat-{number}"),
-                ThreadPoolExecutor(1) as executor,
-            ):
+            with bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]), ThreadPoolExecutor(1) as executor:
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
                 settle(engine)
                 loaded = executor.submit(load.run, seconds, rate=most / 2)
+                for task in EACH_MINUTE:
+                    task.apply_async()
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number + 1), look_every=LOOK_SECONDS)
                 ran = loaded.result()
             began, done = load.purged_until(max(at for at, _ in ran))

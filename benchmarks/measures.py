@@ -1,7 +1,7 @@
 """What is measured: throughput side by side, by the size of batches, by processes; memory against the number due."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,7 @@ from sqlalchemy import Engine, make_url, text
 from benchmarks.django_orm import django_purge
 from benchmarks.populations import cutoff_of, fill_thin, fill_whole
 from benchmarks.sizes import Size
-from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running, running_worker, without_celery
+from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running_worker, without_celery
 from models import PolicyName
 from tasks.base import RetentionApp
 from worker.app import create_app
@@ -59,15 +59,9 @@ class Bench:
 
     @contextmanager
     def worker(
-        self,
-        url: str,
-        name: str,
-        *,
-        drains: int = DEFAULT.drains,
-        rest_multiple: float = DEFAULT.rest_multiple,
-        **settings: str,
+        self, url: str, name: str, *, drains: int = DEFAULT.drains, rest_multiple: float = DEFAULT.rest_multiple
     ) -> Iterator[psutil.Process]:
-        """Run a worker as it is by default, but for its ceilings and further settings, on the database at `url`."""
+        """Run a worker as it is by default, but for its ceilings, on the database at `url`."""
         # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
         environment = {
             "RETENTION_DATABASE_URL": url,
@@ -76,14 +70,9 @@ class Bench:
             "RETENTION_CEILING_SHARE": "1",
             "RETENTION_DRAINS": str(drains),
             "RETENTION_REST_MULTIPLE": str(rest_multiple),
-        } | settings
+        }
         with running_worker(environment, self.directory / f"{name}.log", processes=drains + 1) as worker:
             yield psutil.Process(worker.pid)
-
-    def beat(self, url: str, name: str) -> AbstractContextManager[object]:
-        """Run a beat for that worker: what it asks for each minute is part of what a deployment does."""
-        environment = {"RETENTION_DATABASE_URL": url, "RETENTION_BROKER_URL": self.broker_url}
-        return running("celery", "-A", "worker", "beat", environment=environment, log=self.directory / f"{name}.log")
 
     def app(self, url: str) -> RetentionApp:
         """Return the application that messages are sent with."""
