@@ -72,6 +72,10 @@ class Worker(celery.apps.worker.Worker):
             warnings.simplefilter("ignore", SecurityWarning)
         super().on_before_init(quiet=quiet, **options)
 
+    def prepare_args(self, **options: Any) -> dict[str, Any]:
+        """Let it greet no other worker: ours have nothing to tell, and an answer that comes too late stays in Redis."""
+        return super().prepare_args(**options) | {"without_mingle": True}
+
 
 class Beat(celery.apps.beat.Beat):
     """A beat that logs nothing but lines of ours."""

@@ -61,6 +61,12 @@ def test_a_worker_that_begins_while_redis_is_full_waits_until_it_is_not(own):
         assert worker.poll() is None
 
 
+def test_a_worker_greets_no_other_whose_answer_could_stay_in_redis(own):
+    _, stack, log = own
+    stack.worker()
+    assert b"mingle" not in log.read_bytes()
+
+
 def test_a_worker_whose_redis_goes_away_again_and_again_has_no_more_files_open(own, database_url):
     servers, stack, log = own
 
