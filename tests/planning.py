@@ -11,10 +11,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, event, text
 
-__all__ = ["A_TEST", "Plans", "Scan", "explaining", "large_tables"]
+__all__ = ["Plans", "Scan", "explaining", "large_tables"]
 
-# Who asks, where no function of ours does.
-A_TEST = "a test"
 EXPLAINED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
 
@@ -89,7 +87,7 @@ def _asking() -> str:
         if module.startswith(("tasks.", "worker.")):
             return f"{module}.{frame.f_code.co_qualname}"
         frame = frame.f_back
-    return A_TEST
+    return "a test"
 
 
 def _scans(node: dict[str, Any], asked_by: str) -> Iterator[Scan]:
