@@ -89,6 +89,9 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
             _note(bench, ALONE, load.run(seconds, rate=most / 2))
             settle(engine)
             with bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]), ThreadPoolExecutor(1) as executor:
+                # Each process has met all that it does.
+                for task in EACH_MINUTE * 3 * (DEFAULT.drains + 1):
+                    task.apply_async()
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
                 settle(engine)
                 loaded = executor.submit(load.run, seconds, rate=most / 2)

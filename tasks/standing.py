@@ -14,7 +14,7 @@ from models import Policies, Policy, PolicyName
 from tasks.files import FilesLeft, files_left
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.ticks import latest_tick, next_tick
-from tasks.statements.due import count_anomalies, count_anomalous, count_due, count_held, count_holds, oldest_due
+from tasks.statements.due import count_anomalies, count_anomalous, count_held, count_holds, count_late
 from tasks.statements.quarantine import count_failures, count_set_aside
 from tasks.statements.standing import select_standing, write_standing
 
@@ -110,12 +110,12 @@ def lateness(connection: Connection, policies: Policies, policy: Policy, now: da
     """Return how far behind `policy` is at `now`."""
     tick = latest_tick(policy.cron, policy.zone, now)
     cutoff = Cutoff.of(policies, policy.name, now)
-    overdue = count_due(Cutoff.of(policies, policy.name, tick), now=func.now())
-    oldest_event = connection.scalar(oldest_due(cutoff, now=func.now()))
+    late = count_late(cutoff, tick=Cutoff.of(policies, policy.name, tick), now=func.now())
+    due, overdue, oldest_event = connection.execute(late).one()
     return Lateness(
         policy=policy.name,
-        due=connection.execute(count_due(cutoff, now=func.now())).scalar_one(),
-        overdue=connection.execute(overdue).scalar_one(),
+        due=due,
+        overdue=overdue,
         oldest_due_at=None if oldest_event is None else policy.due_from(oldest_event),
         next_tick=next_tick(policy.cron, policy.zone, now),
         held=connection.execute(count_held(cutoff, now=func.now())).scalar_one(),

@@ -31,6 +31,7 @@ __all__ = [
     "count_due",
     "count_held",
     "count_holds",
+    "count_late",
     "due",
     "due_since",
     "held",
@@ -104,6 +105,16 @@ def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None, m
     return _count(due_since(cutoff, since, now=now).limit(most))
 
 
+def count_late(cutoff: Cutoff, *, tick: Cutoff, now: Instantish) -> Select[int, int, datetime]:
+    """Count who is due, and who of them was so at `tick` already; one row: both, and the oldest event or nothing.
+
+    In one pass: where millions are due, that is all that it costs.
+    """
+    rows = due(cutoff, now=now).order_by(None).subquery()
+    was_due = rows.c.event_at <= tick.at if cutoff.policy == PolicyName.PURGE else rows.c.event_at < tick.at
+    return select(func.count(), func.count().filter(was_due), func.min(rows.c.event_at))
+
+
 def due_since(cutoff: Cutoff, since: Cutoff | None, *, now: Instantish) -> Select[int, datetime]:
     """Select who is due at one cutoff and was not at an earlier one; rows as `due` says."""
     rows = due(cutoff, now=now)
@@ -116,8 +127,12 @@ def count_accounts(*, most: int) -> Select[int]:
 
 
 def count_held(cutoff: Cutoff, *, now: Instantish) -> Select[int]:
-    """Count who would be due but for a hold: one row, one number."""
-    return _count(_candidates(cutoff, now).where(held(now)))
+    """Count who would be due but for a hold: one row, one number.
+
+    Of who has a hold, and not of who would be due: holds are few.
+    """
+    holding = select(Hold.account_id).where(is_unreleased(now))
+    return _count(_candidates(cutoff, now).where(Account.id.in_(holding)))
 
 
 def count_holds(*, now: Instantish) -> Select[int]:
