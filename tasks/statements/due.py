@@ -105,14 +105,15 @@ def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None, m
     return _count(due_since(cutoff, since, now=now).limit(most))
 
 
-def count_late(cutoff: Cutoff, *, tick: Cutoff, now: Instantish) -> Select[int, int, datetime]:
+def count_late(cutoff: Cutoff, *, tick: Cutoff, now: Instantish) -> Select[int, int, datetime | None]:
     """Count who is due, and who of them was so at `tick` already; one row: both, and the oldest event or nothing.
 
     In one pass: where millions are due, that is all that it costs.
     """
     rows = due(cutoff, now=now).order_by(None).subquery()
     was_due = rows.c.event_at <= tick.at if cutoff.policy == PolicyName.PURGE else rows.c.event_at < tick.at
-    return select(func.count(), func.count().filter(was_due), func.min(rows.c.event_at))
+    oldest: ColumnElement[datetime | None] = func.min(rows.c.event_at)
+    return select(func.count(), func.count().filter(was_due), oldest)
 
 
 def due_since(cutoff: Cutoff, since: Cutoff | None, *, now: Instantish) -> Select[int, datetime]:
