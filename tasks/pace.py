@@ -32,6 +32,9 @@ class Pace:
         engine: connects to the database that is looked at.
         most: longest rest, as a multiple of what the batch took; 0 is neither to rest nor to look.
         lanes: so many are at work at the same time; each rests for all, so that more lanes are no more of a burden.
+
+    Attributes:
+        step_back: is called whenever somebody else is seen at work.
     """
 
     def __init__(self, engine: Engine, *, most: float, lanes: int) -> None:
@@ -39,6 +42,7 @@ class Pace:
         self._busy: float | None = None
         self._before: Signs | None = None
         self._looked_at = float("-inf")
+        self.step_back: Callable[[], None] = lambda: None
 
     @property
     def alone(self) -> bool:
@@ -87,6 +91,8 @@ class Pace:
         signs = Signs(*connection.execute(look_around(version)).one())
         self._busy = smoothed(self._busy, signs)
         self._before, self._looked_at = signs, monotonic()
+        if not self.alone:
+            self.step_back()
         return signs
 
 

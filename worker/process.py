@@ -3,6 +3,7 @@
 import logging
 import os
 from dataclasses import replace
+from functools import cache
 
 import billiard.util
 from celery.signals import (
@@ -31,8 +32,9 @@ from worker.transport import take_only_ours
 
 __all__ = ["process_app"]
 
-# Whoever else wants this machine's processors, be it the database or an application, has ten times the right to them.
-NICE = 10
+# Whoever else wants this machine's processors has three times the right to them, and not the whole: who waits for what
+# a batch has locked waits for its process.
+NICE = 5
 
 
 def process_app() -> RetentionApp:
@@ -43,6 +45,7 @@ def process_app() -> RetentionApp:
     except RetentionError as error:
         end(error)
     app.runtime = replace(app.runtime, is_stopping=is_stopping)
+    app.runtime.pace.step_back = _step_back
     take_only_ours()
     app.Worker = app.subclass_with_self(Worker)  # type: ignore[misc]  # a cached property, which may be set
     app.Beat = app.subclass_with_self(Beat)  # type: ignore[misc]
@@ -51,7 +54,8 @@ def process_app() -> RetentionApp:
     setup_logging.connect(lambda **_: _set_up_logs(chosen), weak=False)
     celeryd_init.connect(lambda **_: _start_worker(app, chosen), weak=False)
     worker_shutting_down.connect(lambda **_: stop(), weak=False)
-    worker_process_init.connect(lambda **_: _start_child(app), weak=False)
+    # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
+    worker_process_init.connect(lambda **_: app.runtime.engine.dispose(close=False), weak=False)
     worker_process_shutdown.connect(lambda **_: app.runtime.engine.dispose(), weak=False)
     task_prerun.connect(bind_task, weak=False)
     task_postrun.connect(unbind_task, weak=False)
@@ -66,9 +70,9 @@ def _set_up_logs(chosen: Settings) -> None:
     billiards.setLevel(logging.WARNING)
 
 
-def _start_child(app: RetentionApp) -> None:
-    # A connection shared across a fork mixes up rows; the parent opens none, and a child starts with none.
-    app.runtime.engine.dispose(close=False)
+@cache
+def _step_back() -> None:
+    """Let others on this machine go first from now on; once in a process's life, as it cannot be taken back."""
     os.nice(NICE)
 
 

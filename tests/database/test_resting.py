@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Event
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 from processes import until
@@ -243,3 +244,18 @@ def receiving(url):
             replica.finish()
             gone = "SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots WHERE NOT active"
             until(lambda: connection.execute(f"{gone} AND slot_name = %s", [slot]).fetchone() == (1,), "it is gone")
+
+
+def test_a_process_that_has_seen_others_at_work_leaves_the_processors_to_them(stack, engine, somebody):
+    with engine.begin() as connection:
+        closable(connection)
+    worker = psutil.Process(stack.worker().pid)
+    before = worker.nice()
+    stack.run("counter_only")
+    assert {child.nice() for child in worker.children()} == {before}
+    somebody().execute(WRITING)
+    with engine.begin() as connection:
+        for _ in range(20):
+            closable(connection)
+    stack.retention("run", "counter_only", "--actor", "test", "--reason", "test", check=True)
+    until(lambda: before + 5 in {child.nice() for child in worker.children()}, "one has seen somebody")

@@ -108,9 +108,3 @@ def test_a_worker_stuck_at_a_broker_that_answers_nothing_ends_itself_with_its_ch
     finally:
         stack.stop()
         servers.thaw_redis()
-
-
-def test_tasks_leave_the_processors_to_others(stack):
-    worker = psutil.Process(stack.worker().pid)
-    (nice,) = {child.nice() for child in worker.children()}
-    assert nice == worker.nice() + 10
