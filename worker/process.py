@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
@@ -73,7 +74,8 @@ def _set_up_logs(chosen: Settings) -> None:
 @cache
 def _step_back() -> None:
     """Let others on this machine go first from now on; once in a process's life, as it cannot be taken back."""
-    os.nice(NICE)
+    with suppress(OSError):  # where a process may not do that, it goes on as it is
+        os.nice(NICE)
 
 
 def _start_worker(app: RetentionApp, chosen: Settings) -> None:

@@ -106,9 +106,10 @@ def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None, m
 
 
 def count_late(cutoff: Cutoff, *, tick: Cutoff, now: Instantish) -> Select[int, int, datetime | None]:
-    """Count who is due, and who of them was so at `tick` already; one row: both, and the oldest event or nothing.
+    """Count who is due, and whose event of these is within `tick`, too; one row: both, and the oldest event or nothing.
 
-    In one pass: where millions are due, that is all that it costs.
+    In one pass: where millions are due, that is all that it costs. Who was due at the tick and has fallen to the other
+    policy since is in neither number.
     """
     rows = due(cutoff, now=now).order_by(None).subquery()
     was_due = rows.c.event_at <= tick.at if cutoff.policy == PolicyName.PURGE else rows.c.event_at < tick.at

@@ -46,7 +46,7 @@ def worker_parent_killed(it: "Deployment") -> Iterator[None]:
 
 @fault(may_end={"worker": {KILLED}})
 def one_worker_killed(it: "Deployment") -> Iterator[None]:
-    """All processes of the worker that has the batch get SIGKILL; the other workers go on."""
+    """All processes of the worker whose batch came there last get SIGKILL; the other workers go on."""
     (its,) = [worker for worker in it.workers if worker.pid == _with_the_batch(it).ppid()]
     os.killpg(its.pid, signal.SIGKILL)
     struck(lambda: its.poll() == KILLED, "the worker is killed")
@@ -55,7 +55,7 @@ def one_worker_killed(it: "Deployment") -> Iterator[None]:
 
 @fault()
 def one_child_frozen_for_long(it: "Deployment") -> Iterator[None]:
-    """The process that has the batch gets SIGSTOP for so long that others do its work, and then SIGCONT."""
+    """The process whose batch came there last gets SIGSTOP, for longer than its transaction may rest, and then SIGCONT."""
     began = monotonic()
     with contextmanager(frozen)([_with_the_batch(it)]):
         yield
