@@ -55,7 +55,7 @@ def one_worker_killed(it: "Deployment") -> Iterator[None]:
 
 @fault()
 def one_child_frozen_for_long(it: "Deployment") -> Iterator[None]:
-    """The process whose batch came there last gets SIGSTOP, for longer than its transaction may rest, and then SIGCONT."""
+    """The process whose batch came there last gets SIGSTOP for longer than its transaction may rest, then SIGCONT."""
     began = monotonic()
     with contextmanager(frozen)([_with_the_batch(it)]):
         yield
