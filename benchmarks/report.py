@@ -16,7 +16,7 @@ from benchmarks.sizes import Size
 from benchmarks.verification import figure
 from models import PolicyName
 
-__all__ = ["Figures", "comparisons", "draw", "write"]
+__all__ = ["Figures", "draw", "write"]
 
 # Each figure's rounds, by its name.
 Figures = Mapping[str, list[float]]
@@ -36,7 +36,7 @@ def write(figures: Figures, size: Size, about: Mapping[str, str]) -> str:
     lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
     lines += ["", f"Medians of rounds. {ORDER}", ""]
     lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
-    for title, this, that in comparisons(size):
+    for title, this, that in _comparisons(size):
         if this in figures:
             ours, theirs = median(figures[this]), median(figures[that])
             lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
@@ -69,7 +69,7 @@ def draw(figures: Figures) -> str | None:
     return drawn
 
 
-def comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
+def _comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
     """Yield what is compared: a title and the names of two figures, of which the first stands above the line."""
     for policy, ways in COMPARED.items():
         for way, title in ways.items():
