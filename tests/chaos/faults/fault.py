@@ -39,6 +39,7 @@ class Fault:
         may_end: exit codes with which processes may end by it, by their kind.
         loses_messages: whether a message may never come, or come too late to be taken.
         clocks: which it steps, if any.
+        of_a_batch: whether it strikes the process whose batch came to the gate, and nobody else.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Fault:
     may_end: Mapping[str, Collection[int]] = field(default_factory=dict)
     loses_messages: bool = False
     clocks: Clocks | None = None
+    of_a_batch: bool = False
 
 
 def fault(**how: Any) -> Callable[[Callable[["Deployment"], Iterator[None]]], Fault]:

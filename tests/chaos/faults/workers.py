@@ -44,7 +44,7 @@ def worker_parent_killed(it: "Deployment") -> Iterator[None]:
     until(lambda: all(is_gone(child) for child in children), "orphans end", STOPPING_SECONDS)
 
 
-@fault(may_end={"worker": {KILLED}})
+@fault(may_end={"worker": {KILLED}}, of_a_batch=True)
 def one_worker_killed(it: "Deployment") -> Iterator[None]:
     """All processes of the worker whose batch came there last get SIGKILL; the other workers go on."""
     (its,) = [worker for worker in it.workers if worker.pid == _with_the_batch(it).ppid()]
@@ -53,7 +53,7 @@ def one_worker_killed(it: "Deployment") -> Iterator[None]:
     yield
 
 
-@fault()
+@fault(of_a_batch=True)
 def one_child_frozen_for_long(it: "Deployment") -> Iterator[None]:
     """The process whose batch came there last gets SIGSTOP for longer than its transaction may rest, then SIGCONT."""
     began = monotonic()
