@@ -31,6 +31,7 @@ MODES = {RESTS: DEFAULT.rest_multiple, DOES_NOT: 0}
 EACH_MINUTE = (recover, measure, prepare, verify_on)
 # One that rests does so much less in the same time.
 MUCH_LESS = 100
+
 # Who looks at their page, reads, looks for work: of accounts that are due for nothing.
 ACTIVE = """
 CREATE TABLE bench_active AS

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    SQLColumnExpression,
     and_,
     exists,
     func,
@@ -112,7 +113,7 @@ def count_late(cutoff: Cutoff, *, tick: Cutoff, now: Instantish) -> Select[int, 
     policy since is in neither number.
     """
     rows = due(cutoff, now=now).order_by(None).subquery()
-    was_due = rows.c.event_at <= tick.at if cutoff.policy == PolicyName.PURGE else rows.c.event_at < tick.at
+    was_due = _reached(tick, rows.c.event_at)
     oldest: ColumnElement[datetime | None] = func.min(rows.c.event_at)
     return select(func.count(), func.count().filter(was_due), oldest)
 
@@ -211,11 +212,15 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
 
 def _within(cutoff: Cutoff) -> ColumnElement[bool]:
     is_purge = cutoff.policy == PolicyName.PURGE
-    bound = JobSeeking.invalidated_at <= cutoff.at if is_purge else Account.withdrawn_at < cutoff.at
+    bound = _reached(cutoff, JobSeeking.invalidated_at if is_purge else Account.withdrawn_at)
     if cutoff.plan_of is None:
         return bound
     planned = exists().where(PlannedAccount.sweep_id == cutoff.plan_of, PlannedAccount.account_id == Account.id)
     return and_(bound, planned)
+
+
+def _reached(cutoff: Cutoff, event_at: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+    return event_at <= cutoff.at if cutoff.policy == PolicyName.PURGE else event_at < cutoff.at
 
 
 def _count(rows: Select[*tuple[Any, ...]]) -> Select[int]:
