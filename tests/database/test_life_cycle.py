@@ -103,9 +103,7 @@ FAULTS = {
     ],
     "the window is a day longer for people alone": [(calendar.window_closes, "days + 1", "days + 2")],
     "the window is a day shorter for the worker alone": [(calendar.window_cutoff, "days=days", "days=days - 1")],
-    "a window that begins at midnight is a day shorter": [
-        (due._reached, "event_at < cutoff", "event_at <= cutoff")
-    ],
+    "a window that begins at midnight is a day shorter": [(due._reached, "event_at < cutoff", "event_at <= cutoff")],
     "the years count from the day of the event": [
         (calendar.first_day_counted, "return day + ONE_DAY", "return day"),
     ],
