@@ -1,4 +1,4 @@
-"""Each minute: claim the ticks that are due and wake their sweeps; wake what sleeps too long; measure."""
+"""Each minute: claim the ticks that are due and wake their sweeps; wake what sleeps too long, and what goes on."""
 
 from datetime import datetime
 
@@ -11,7 +11,6 @@ from tasks.base import MINUTELY, RetentionTask
 from tasks.erase_files import wake_erasers
 from tasks.export import export
 from tasks.gates import distrusts_clock, trust_clock
-from tasks.measure import measure
 from tasks.partitions import prepare
 from tasks.recover import recover
 from tasks.rules.cutoff import Cutoff
@@ -19,7 +18,6 @@ from tasks.rules.ticks import latest_tick
 from tasks.statements.sweeps import beat_heart, insert_sweep
 from tasks.sweep import sweep
 from tasks.transaction import transaction
-from tasks.verify_on import verify_on
 
 __all__ = ["dispatch"]
 
@@ -39,10 +37,8 @@ def dispatch(self: RetentionTask) -> None:
         if sweep_id is not None:
             sweep.apply_async((sweep_id,), **MINUTELY)
     recover.apply_async(**MINUTELY)
-    measure.apply_async(**MINUTELY)
     if not distrusts_clock(self.runtime):  # its partitions would never be used, and to make them locks the log
         prepare.apply_async(**MINUTELY)
-    verify_on.apply_async(**MINUTELY)
     wake_erasers(self.runtime)
     if self.runtime.export_url:
         export.apply_async(**MINUTELY)

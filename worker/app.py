@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tasks import dispatch, drain, erase_files, export, finish, measure, recover, run, sweep
+from tasks import dispatch, drain, erase_files, export, finish, measure, recover, run, sweep, verify_on
 from tasks.base import RetentionApp, Runtime
 from tasks.pace import Pace
 from worker.broker import IMPATIENT, broker_time
@@ -12,7 +12,7 @@ from worker.settings import Settings
 
 __all__ = ["TASKS", "create_app", "create_client"]
 
-TASKS = (dispatch, drain, erase_files, export, finish, measure, recover, run, sweep)
+TASKS = (dispatch, drain, erase_files, export, finish, measure, recover, run, sweep, verify_on)
 
 # A drain task takes up batches for this long and then queues itself again: that is also how long a worker
 # takes to stop without breaking anything off.

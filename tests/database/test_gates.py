@@ -843,5 +843,5 @@ def test_partitions_are_prepared_but_not_for_a_time_that_a_wrong_clock_says(by_h
         queue = connection.SimpleQueue("retention")
         while True:
             sent.add(queue.get_nowait().headers["task"])
-    assert {"retention.recover", "retention.measure"} <= sent
+    assert "retention.recover" in sent
     assert ("retention.prepare_log" in sent) == prepared
