@@ -14,6 +14,7 @@ __all__ = ["Pace"]
 
 NAP_SECONDS = 0.05
 GLANCE_SECONDS = 0.01
+ASIDE_SECONDS = 1.0
 # A statement keeps its snapshot until the next one, as the driver sends it, and with that vacuum from what is dead by
 # now. This one has none.
 LET_GO = "SHOW server_version"
@@ -53,6 +54,8 @@ class Pace:
         """Look around before a first batch: for some moments, unless somebody was seen at work a short while ago.
 
         That nobody was is no news: whoever has come since then would wait for a whole batch as large as it is alone.
+        Where somebody is seen, what has led to the batch, as the gates of a sweep, has taken enough of their time
+        already: it is some moments more until it begins.
         """
         if not self._most or (not self.alone and monotonic() - self._looked_at < FRESH_SECONDS):
             return
@@ -61,6 +64,8 @@ class Pace:
             with transaction(self._engine) as connection:
                 self._look(connection)
             sleep(GLANCE_SECONDS)
+        if not self.alone:
+            sleep(ASIDE_SECONDS)
 
     def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:
         """Rest after a batch that took so many seconds, unless the worker is to stop.

@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     batch_accounts: int = Field(3000, ge=1, le=10_000, description="most accounts in one transaction")
     drains: int = Field(2, ge=1, le=MOST_LANES, description="tasks of one sweep at work at the same time")
     rest_multiple: float = Field(
-        40.0,
+        60.0,
         ge=0,
         le=99,
         description="longest rest after a batch while others are at work in the database, as a multiple of its time "

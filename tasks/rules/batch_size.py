@@ -1,10 +1,10 @@
-"""Batch size: as many accounts as fit into half a second; into a fiftieth while others are at work, whom it delays."""
+"""Batch size: as many accounts as fit into half a second; into a thirtieth while others are at work, whom it delays."""
 
 __all__ = ["ALONE_SECONDS", "BESIDE_OTHERS_SECONDS", "first_accounts", "next_accounts"]
 
 # Whoever meets an account of a batch waits for its end, as do SIGTERM and a pause. But what a batch costs however small
 # it is, and pages visited again by the next, make a third of a batch of a tenth of a second.
-ALONE_SECONDS, BESIDE_OTHERS_SECONDS = 0.5, 0.02
+ALONE_SECONDS, BESIDE_OTHERS_SECONDS = 0.5, 0.03
 
 
 def first_accounts(*, alone: bool) -> int:

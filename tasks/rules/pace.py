@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 __all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
 
-# To each other session at work belongs thirty times the time that batches have taken: then so few of its transactions
+# To each other session at work belongs so many times the time that batches have taken: then so few of its transactions
 # meet a batch at all that its slowest hundredth takes hardly longer.
-GIVEN = 30.0
+GIVEN = 45.0
 # What is written now arrives at a replica, and so at its readers, after all of this.
 BEHIND_BYTES = 64 * 2**20
 # A worker that is told to stop, and a pause, need not wait for a long rest.
-MOST_SECONDS = 2.0
+MOST_SECONDS = 3.0
 # One look is an accident; about so many looks together are a load.
 LOOKS = 5
 # Fewer at work than this, of late, are nobody: the last of somebody is forgotten after some fourteen looks.
