@@ -5,17 +5,16 @@ for it, and beside one that does not.
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median, quantiles
+from time import sleep, time
 
+from celery import Celery
 from sqlalchemy import Engine, text
 
 from benchmarks.measures import DEFAULT, Bench, fill_slices
 from benchmarks.populations import cutoff_of, settle
 from benchmarks.variants import celery_sweep
 from models import PolicyName
-from tasks.measure import measure
-from tasks.partitions import prepare
-from tasks.recover import recover
-from tasks.verify_on import verify_on
+from worker.database import migrate
 from worker.embedded.wheels import program
 
 __all__ = ["ALONE", "MODES", "gentle", "p99"]
@@ -27,8 +26,8 @@ WARM_UP = 600
 RESTS, DOES_NOT = "beside a purge that rests", "beside a purge that does not"
 # What the worker's setting is, in each mode in which it purges.
 MODES = {RESTS: DEFAULT.rest_multiple, DOES_NOT: 0}
-# What is done each minute, besides sweeps: a worker beside an application does that, too.
-EACH_MINUTE = (recover, measure, prepare, verify_on)
+# A sweep begins as a minute does, and a minute has all in it that beat asks for. The load is there before.
+MINUTE, BEFORE_SECONDS = 60, 3
 # One that rests does so much less in the same time.
 MUCH_LESS = 100
 
@@ -51,9 +50,8 @@ UPDATE accounts SET version = version + 1 WHERE id = :account_id;
 END;
 """
 
-# The load runs a moment before the sweep begins; that is no part of what is compared.
 PURGED = """
-SELECT extract(epoch FROM min(acted_at)), coalesce(sum(accounts) FILTER (WHERE extract(epoch FROM acted_at) < :end), 0)
+SELECT coalesce(sum(accounts) FILTER (WHERE extract(epoch FROM acted_at) < :end), 0)
   FROM receipts WHERE sweep_id = (SELECT max(id) FROM sweeps)
 """
 
@@ -72,38 +70,67 @@ def p99(mode: str) -> str:
 def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
     """Load the database at half of what it can do, alone and beside purges: milliseconds.
 
-    A stretch alone comes before each purge. One that does not rest, of so many `accounts`, is measured once: it is
-    beyond comparison.
+    The worker is as it is deployed, with a beat. A stretch alone comes before each purge. One that does not rest, of so
+    many `accounts`, is measured once: it is beyond comparison.
     """
     modes = [RESTS] * rounds + [DOES_NOT]
     due = {RESTS: max(1, accounts // MUCH_LESS), DOES_NOT: accounts}
     with bench.database() as (url, engine):
+        app = bench.app(url)
+        migrate(engine)
+        with bench.worker(url, "gentle-ticks"):
+            _use_up_ticks(app, engine)
         fill_slices(bench, engine, [size for mode in modes for size in (min(WARM_UP, accounts), due[mode])])
         load = Load(bench, url, engine)
         load.run(seconds)
         most = len(load.run(seconds)) / seconds
         bench.note("application at most transactions/s", most)
-        bench.app(url)
         for number, mode in enumerate(modes):
             # What a stretch leaves to clear away belongs to no other.
             settle(engine)
-            _note(bench, ALONE, load.run(seconds, rate=most / 2))
+            _note(bench, ALONE, _steady(load.run(BEFORE_SECONDS + seconds, rate=most / 2)))
             settle(engine)
-            with bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]), ThreadPoolExecutor(1) as executor:
-                # Each process has met all that it does.
-                for task in EACH_MINUTE * 3 * (DEFAULT.drains + 1):
-                    task.apply_async()
-                celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
+            with (
+                bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]),
+                bench.beat(url, f"gentle-{number}-beat"),
+                ThreadPoolExecutor(1) as executor,
+            ):
+                _warm_up(app, engine, number)
                 settle(engine)
-                loaded = executor.submit(load.run, seconds, rate=most / 2)
-                for task in EACH_MINUTE:
-                    task.apply_async()
+                if seconds >= MINUTE:
+                    sleep((-BEFORE_SECONDS - time()) % MINUTE)
+                loaded = executor.submit(load.run, BEFORE_SECONDS + seconds, rate=most / 2)
+                sleep(BEFORE_SECONDS)
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number + 1), look_every=LOOK_SECONDS)
                 ran = loaded.result()
-            began, done = load.purged_until(max(at for at, _ in ran))
-            _note(bench, mode, [each for each in ran if each[0] >= began])
+            done = load.purged_until(max(at for at, _ in ran))
+            _note(bench, mode, _steady(ran))
             bench.note(f"purge {mode}, accounts/s", done / seconds)
             bench.say(f"{done:,} of {due[mode]:,} accounts purged meanwhile")
+
+
+def _use_up_ticks(app: Celery, engine: Engine) -> None:
+    """Let beat's ticks be claimed while there is nobody; it claims none of them again."""
+    app.send_task("retention.dispatch")
+    ended = text("SELECT count(*) FILTER (WHERE ended_at IS NOT NULL) = 2 FROM sweeps")
+    while True:
+        with engine.connect() as connection:
+            if connection.scalar(ended):
+                return
+        sleep(0.1)
+
+
+def _warm_up(app: Celery, engine: Engine, number: int) -> None:
+    """Let each process meet what it does."""
+    for entry in list(app.conf.beat_schedule.values()) * 3 * (DEFAULT.drains + 1):
+        app.send_task(entry["task"])
+    celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
+
+
+def _steady(ran: list[Ran]) -> list[Ran]:
+    """Leave out what came before the sweep, if there is one."""
+    began = min(at for at, _ in ran)
+    return [each for each in ran if each[0] >= began + BEFORE_SECONDS]
 
 
 def _note(bench: Bench, mode: str, ran: list[Ran]) -> None:
@@ -137,11 +164,10 @@ class Load:
         subprocess.run([*command, self._url], check=True, capture_output=True)
         return [_ran(line) for path in self._directory.glob("load.log.*") for line in path.read_text().splitlines()]
 
-    def purged_until(self, end: float) -> tuple[float, int]:
-        """Return when the latest sweep had its first batch done, and how many accounts it had purged by the end."""
+    def purged_until(self, end: float) -> int:
+        """Return how many accounts the latest sweep had purged by the end."""
         with self._engine.connect() as connection:
-            began, done = connection.execute(text(PURGED), {"end": end}).one()
-        return float(began), int(done)
+            return int(connection.execute(text(PURGED), {"end": end}).scalar_one())
 
 
 def _ran(line: str) -> Ran:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, make_url, text
 from benchmarks.django_orm import django_purge
 from benchmarks.populations import cutoff_of, fill_thin, fill_whole
 from benchmarks.sizes import Size
-from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running_worker, without_celery
+from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running, running_worker, without_celery
 from models import PolicyName
 from tasks.base import RetentionApp
 from worker.app import create_app
@@ -62,17 +62,30 @@ class Bench:
         self, url: str, name: str, *, drains: int = DEFAULT.drains, rest_multiple: float = DEFAULT.rest_multiple
     ) -> Iterator[psutil.Process]:
         """Run a worker as it is by default, but for its ceilings, on the database at `url`."""
-        # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
-        environment = {
-            "RETENTION_DATABASE_URL": url,
-            "RETENTION_BROKER_URL": self.broker_url,
-            "RETENTION_CEILING_ACCOUNTS": "1000000000",
-            "RETENTION_CEILING_SHARE": "1",
+        environment = self._environment(url) | {
             "RETENTION_DRAINS": str(drains),
             "RETENTION_REST_MULTIPLE": str(rest_multiple),
         }
         with running_worker(environment, self.directory / f"{name}.log", processes=drains + 1) as worker:
             yield psutil.Process(worker.pid)
+
+    @contextmanager
+    def beat(self, url: str, name: str) -> Iterator[None]:
+        """Run a beat for that worker."""
+        with running("celery", "-A", "worker", "beat", environment=self._environment(url), log=self.directory / name):
+            yield
+
+    def _environment(self, url: str) -> dict[str, str]:
+        return {
+            "RETENTION_DATABASE_URL": url,
+            "RETENTION_BROKER_URL": self.broker_url,
+            # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
+            "RETENTION_CEILING_ACCOUNTS": "1000000000",
+            "RETENTION_CEILING_SHARE": "1",
+            # Sweeps come when they are measured.
+            "RETENTION_PURGE_CRON": "0 0 1 1 *",
+            "RETENTION_COUNTER_ONLY_CRON": "0 0 1 1 *",
+        }
 
     def app(self, url: str) -> RetentionApp:
         """Return the application that messages are sent with."""
