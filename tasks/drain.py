@@ -143,7 +143,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         return False
     examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
     pace = runtime.pace
-    pace.begin()
+    pace.begin(runtime.is_stopping)
     limit = min(first_accounts(alone=pace.alone), runtime.batch_accounts)
     if is_canary:
         limit = min(limit, runtime.limits.canary_accounts)

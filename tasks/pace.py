@@ -50,7 +50,7 @@ class Pace:
         """Whether nobody else was at work of late; always where the worker is set not to look."""
         return is_alone(self._busy or 0)
 
-    def begin(self) -> None:
+    def begin(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Look around before a first batch: for some moments, unless somebody was seen at work a short while ago.
 
         That nobody was is no news: whoever has come since then would wait for a whole batch as large as it is alone.
@@ -65,7 +65,7 @@ class Pace:
                 self._look(connection)
             sleep(GLANCE_SECONDS)
         if not self.alone:
-            sleep(ASIDE_SECONDS)
+            _sleep(ASIDE_SECONDS, is_stopping)
 
     def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:
         """Rest after a batch that took so many seconds, unless the worker is to stop.
