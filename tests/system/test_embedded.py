@@ -438,6 +438,19 @@ def test_a_wheel_that_is_not_installed_is_named_with_the_way_out(var: Path, whee
     assert all(word in message for word in (server, variable, "embedded", "install"))
 
 
+def test_a_row_that_is_refused_is_not_quoted_in_the_server_s_own_log(enter: Enter, var: Path):
+    user = enter(var).wait_for_servers()
+    with user.connect() as connection:
+        connection.execute("CREATE TABLE seekers (email text UNIQUE)")
+        connection.execute("INSERT INTO seekers VALUES ('seeker@example.jp')")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("INSERT INTO seekers VALUES (lower('SEEKER@') || 'example.jp')")
+    user.leave()
+    told = the_only(var, "postgresql.log").read_text()
+    assert "seekers_email_key" in told
+    assert "seeker@example.jp" not in told
+
+
 def test_a_server_that_cannot_start_is_named_with_its_log(enter: Enter, var: Path):
     enter(var).wait_for_servers().leave()
     the_only(var, "pg_control").write_bytes(b"")

@@ -41,6 +41,8 @@ SETTINGS = {
     "wal_compression": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # The details of an error quote rows: whose address was taken is nothing for a log.
+    "log_error_verbosity": "terse",
 }
 
 
