@@ -4,9 +4,8 @@ The times are in one order: drain budget (5 s) < soft limit < hard limit < visib
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from celery.schedules import crontab
+from celery.schedules import BaseSchedule, schedstate
 
 timezone = "UTC"
 enable_utc = True
@@ -52,16 +51,37 @@ beat_scheduler = "worker.daemons:Scheduler"
 beat_max_loop_interval = 5
 
 
-class EachMinute(crontab):
+class EachMinute(BaseSchedule):
     """What comes each minute, so many seconds after it has begun."""
 
     def __init__(self, *, at_second: int) -> None:
         super().__init__()
         self.after = timedelta(seconds=at_second)
 
-    def remaining_estimate(self, last_run_at: datetime, *how: Any, **more: Any) -> timedelta:
-        """Return the time until it comes next, nothing or less where it is due; as a crontab that long ago would."""
-        return super().remaining_estimate(last_run_at - self.after, *how, **more) + self.after
+    def __repr__(self) -> str:
+        """Say when it comes."""
+        return f"<each minute, after {self.after.seconds} s>"
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the other comes at the same time."""
+        return isinstance(other, EachMinute) and self.after == other.after
+
+    def __hash__(self) -> int:
+        """Return the same for what is equal."""
+        return hash(self.after)
+
+    def is_due(self, last_run_at: datetime) -> schedstate:
+        """Say whether it has come again since it last did, and in how many seconds it comes next."""
+        coming, now = self._next(last_run_at), self.now()
+        is_due = coming <= now
+        return schedstate(is_due, ((self._next(now) if is_due else coming) - now).total_seconds())
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+        """Return the time until it comes; nothing or less where it is due."""
+        return self._next(last_run_at) - self.now()
+
+    def _next(self, at: datetime) -> datetime:
+        return (at - self.after).replace(second=0, microsecond=0) + timedelta(minutes=1) + self.after
 
 
 # One after another: all at once they would take every processor from whoever else is at work.

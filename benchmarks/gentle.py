@@ -26,6 +26,9 @@ WARM_UP = 600
 RESTS, DOES_NOT = "beside a purge that rests", "beside a purge that does not"
 # What the worker's setting is, in each mode in which it purges.
 MODES = {RESTS: DEFAULT.rest_multiple, DOES_NOT: 0}
+# Ticks that are used up once come no more; sweeps come when they are measured.
+RARELY = {"RETENTION_PURGE_CRON": "0 0 1 1 *", "RETENTION_COUNTER_ONLY_CRON": "0 0 1 1 *"}
+PATIENCE_SECONDS = 60
 # A sweep begins as a minute does, and a minute has all in it that beat asks for. The load is there before.
 MINUTE, BEFORE_SECONDS = 60, 3
 # One that rests does so much less in the same time.
@@ -78,7 +81,7 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
     with bench.database() as (url, engine):
         app = bench.app(url)
         migrate(engine)
-        with bench.worker(url, "gentle-ticks"):
+        with bench.worker(url, "gentle-ticks", settings=RARELY):
             _use_up_ticks(app, engine)
         fill_slices(bench, engine, [size for mode in modes for size in (min(WARM_UP, accounts), due[mode])])
         load = Load(bench, url, engine)
@@ -88,10 +91,11 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
         for number, mode in enumerate(modes):
             # What a stretch leaves to clear away belongs to no other.
             settle(engine)
-            _note(bench, ALONE, _steady(load.run(BEFORE_SECONDS + seconds, rate=most / 2)))
+            ran = load.run(BEFORE_SECONDS + seconds, rate=most / 2)
+            _note(bench, ALONE, _since(min(at for at, _ in ran) + BEFORE_SECONDS, ran))
             settle(engine)
             with (
-                bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode]),
+                bench.worker(url, f"gentle-{number}", rest_multiple=MODES[mode], settings=RARELY),
                 bench.beat(url, f"gentle-{number}-beat"),
                 ThreadPoolExecutor(1) as executor,
             ):
@@ -101,10 +105,11 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
                     sleep((-BEFORE_SECONDS - time()) % MINUTE)
                 loaded = executor.submit(load.run, BEFORE_SECONDS + seconds, rate=most / 2)
                 sleep(BEFORE_SECONDS)
+                began = time()
                 celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number + 1), look_every=LOOK_SECONDS)
                 ran = loaded.result()
             done = load.purged_until(max(at for at, _ in ran))
-            _note(bench, mode, _steady(ran))
+            _note(bench, mode, _since(began, ran))
             bench.note(f"purge {mode}, accounts/s", done / seconds)
             bench.say(f"{done:,} of {due[mode]:,} accounts purged meanwhile")
 
@@ -112,12 +117,13 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
 def _use_up_ticks(app: Celery, engine: Engine) -> None:
     """Let beat's ticks be claimed while there is nobody; it claims none of them again."""
     app.send_task("retention.dispatch")
-    ended = text("SELECT count(*) FILTER (WHERE ended_at IS NOT NULL) = 2 FROM sweeps")
-    while True:
+    ends = time() + PATIENCE_SECONDS
+    while time() < ends:
         with engine.connect() as connection:
-            if connection.scalar(ended):
+            if connection.scalar(text("SELECT count(*) FROM sweeps WHERE status = 'done'")) == len(PolicyName):
                 return
         sleep(0.1)
+    raise RuntimeError(f"the sweeps of nobody were not done within {PATIENCE_SECONDS} s")
 
 
 def _warm_up(app: Celery, engine: Engine, number: int) -> None:
@@ -127,10 +133,8 @@ def _warm_up(app: Celery, engine: Engine, number: int) -> None:
     celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
 
 
-def _steady(ran: list[Ran]) -> list[Ran]:
-    """Leave out what came before the sweep, if there is one."""
-    began = min(at for at, _ in ran)
-    return [each for each in ran if each[0] >= began + BEFORE_SECONDS]
+def _since(began: float, ran: list[Ran]) -> list[Ran]:
+    return [each for each in ran if each[0] >= began]
 
 
 def _note(bench: Bench, mode: str, ran: list[Ran]) -> None:

@@ -16,6 +16,7 @@ from benchmarks.measures import Bench
 from benchmarks.populations import fill_idle, fill_long_log, settle
 from benchmarks.variants import running
 from models import Action
+from tasks.standing import read_standing
 from worker.database import migrate
 from worker.seed import Population, seed
 
@@ -69,7 +70,8 @@ def pages(bench: Bench, sizes: Iterable[tuple[int, int]]) -> None:
             fill_long_log(engine, actions)
             fill_idle(engine, accounts)
             with bench.worker(url, f"pages-{accounts}"), _serving(bench, url, accounts) as address:
-                bench.app(url).send_task("retention.dispatch")
+                bench.app(url).send_task("retention.measure")
+                _until_measured(engine)
                 with httpx.Client(base_url=address, timeout=PATIENCE_SECONDS, trust_env=False) as client:
                     for page, path in PAGES.items():
                         for _ in range(ASKS):
@@ -89,6 +91,16 @@ def _first_action(engine: Engine) -> datetime:
             return first
         sleep(0.02)
     raise RuntimeError(f"no action came within {PATIENCE_SECONDS} s of the tick")
+
+
+def _until_measured(engine: Engine) -> None:
+    ends = perf_counter() + PATIENCE_SECONDS
+    while perf_counter() < ends:
+        with engine.connect() as connection:
+            if read_standing(connection) is not None:
+                return
+        sleep(0.1)
+    raise RuntimeError(f"nothing was measured within {PATIENCE_SECONDS} s")
 
 
 def _asked(client: httpx.Client, path: str) -> float:

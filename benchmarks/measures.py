@@ -1,11 +1,12 @@
 """What is measured: throughput side by side, by the size of batches, by processes; memory against the number due."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import psutil
@@ -59,33 +60,37 @@ class Bench:
 
     @contextmanager
     def worker(
-        self, url: str, name: str, *, drains: int = DEFAULT.drains, rest_multiple: float = DEFAULT.rest_multiple
+        self,
+        url: str,
+        name: str,
+        *,
+        drains: int = DEFAULT.drains,
+        rest_multiple: float = DEFAULT.rest_multiple,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[psutil.Process]:
-        """Run a worker as it is by default, but for its ceilings, on the database at `url`."""
-        environment = self._environment(url) | {
+        """Run a worker as it is by default, but for its ceilings and more `settings`, on the database at `url`."""
+        # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
+        environment = self._addresses(url) | {
+            "RETENTION_CEILING_ACCOUNTS": "1000000000",
+            "RETENTION_CEILING_SHARE": "1",
             "RETENTION_DRAINS": str(drains),
             "RETENTION_REST_MULTIPLE": str(rest_multiple),
         }
-        with running_worker(environment, self.directory / f"{name}.log", processes=drains + 1) as worker:
+        log = self.directory / f"{name}.log"
+        with running_worker(environment | dict(settings), log, processes=drains + 1) as worker:
             yield psutil.Process(worker.pid)
 
     @contextmanager
     def beat(self, url: str, name: str) -> Iterator[None]:
-        """Run a beat for that worker."""
-        with running("celery", "-A", "worker", "beat", environment=self._environment(url), log=self.directory / name):
+        """Run a beat for a worker on that database, all through the block."""
+        log = self.directory / f"{name}.log"
+        with running("celery", "-A", "worker", "beat", environment=self._addresses(url), log=log) as beat:
             yield
+            if beat.poll() is not None:
+                raise RuntimeError(f"beat has ended; its log is {log}")
 
-    def _environment(self, url: str) -> dict[str, str]:
-        return {
-            "RETENTION_DATABASE_URL": url,
-            "RETENTION_BROKER_URL": self.broker_url,
-            # Every gate is asked, and lets more pass than it would by default: here most accounts are due at once.
-            "RETENTION_CEILING_ACCOUNTS": "1000000000",
-            "RETENTION_CEILING_SHARE": "1",
-            # Sweeps come when they are measured.
-            "RETENTION_PURGE_CRON": "0 0 1 1 *",
-            "RETENTION_COUNTER_ONLY_CRON": "0 0 1 1 *",
-        }
+    def _addresses(self, url: str) -> dict[str, str]:
+        return {"RETENTION_DATABASE_URL": url, "RETENTION_BROKER_URL": self.broker_url}
 
     def app(self, url: str) -> RetentionApp:
         """Return the application that messages are sent with."""

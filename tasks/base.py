@@ -18,7 +18,7 @@ from tasks.rules.gate import Limits
 
 __all__ = ["MINUTELY", "RETRYING", "RetentionApp", "RetentionTask", "Runtime", "Tell"]
 
-# Whatever is lost is sent again by a later minute's dispatch, so a message need not outlive its minute.
+# Whatever is lost is sent again in a later minute, so a message need not outlive its minute.
 MINUTELY: dict[str, Any] = {"expires": 55}
 
 # An outage or a deadlock is waited out for about half a minute; after that `recover` takes over.

@@ -1,4 +1,4 @@
-"""Each minute: claim the ticks that are due and wake their sweeps; wake what sleeps too long, and what goes on."""
+"""Each minute: claim the ticks that are due and wake their sweeps; wake what sleeps, erases and exports."""
 
 from datetime import datetime
 

@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, Select
 
-from tasks.rules.pace import LOOKS, Signs, is_alone, rest, smoothed
+from tasks.rules.pace import LOOKS, MOST_SECONDS, Signs, is_alone, rest, smoothed
 from tasks.statements.pace import look_around
 from tasks.transaction import transaction
 
@@ -20,8 +20,8 @@ ASIDE_SECONDS = 1.0
 LET_GO = "SHOW server_version"
 # Longer than any rest, and no longer: a host that has vanished while it rested does not keep its lane.
 PATIENCE = timedelta(seconds=5)
-# What was seen longer ago than this says nothing about now.
-FRESH_SECONDS = 3
+# What was seen longer ago than this says nothing about now. It outlasts a rest: whoever comes from one knows.
+FRESH_SECONDS = MOST_SECONDS + 2
 
 
 class Pace:
@@ -55,7 +55,7 @@ class Pace:
 
         That nobody was is no news: whoever has come since then would wait for a whole batch as large as it is alone.
         Where somebody is seen, what has led to the batch, as the gates of a sweep, has taken enough of their time
-        already: it is some moments more until it begins.
+        already: it is a second more until it begins, or less where the worker is to stop.
         """
         if not self._most or (not self.alone and monotonic() - self._looked_at < FRESH_SECONDS):
             return

@@ -95,19 +95,17 @@ class Scheduler(celery.beat.Scheduler):
     """Celery's scheduler in memory, whose every turn is a tick of the pulse."""
 
     def tick(self, *arguments: Any, **options: Any) -> float:
-        """Send what is due; returns the seconds until the next."""
+        """Send what is due; returns the seconds until the next.
+
+        What last came at an instant that is yet to come did so by a clock that has been put right since. Celery would
+        let it wait until then, and what comes after it by its own reckoning, too.
+        """
         pulse.tick()
+        for entry in self.schedule.values():
+            if entry.last_run_at and entry.last_run_at > (now := entry.default_now()):
+                entry.last_run_at, self._heap = now, None
         seconds: float = super().tick(*arguments, **options)
         return seconds
-
-    def is_due(self, entry: Any) -> Any:
-        """Say whether an entry is due, and in how many seconds to ask again.
-
-        One that was last due at an instant to come was so by a clock that has been put right since; Celery would wait
-        until it is there again.
-        """
-        entry.last_run_at = min(entry.last_run_at, entry.default_now())
-        return super().is_due(entry)
 
 
 class Ticking(bootsteps.StartStopStep):

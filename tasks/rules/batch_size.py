@@ -1,4 +1,4 @@
-"""Batch size: as many accounts as fit into half a second; into a thirtieth while others are at work, whom it delays."""
+"""Batch size: as many accounts as fit into half a second; into 0.03 s while others are at work, whom it delays."""
 
 __all__ = ["ALONE_SECONDS", "BESIDE_OTHERS_SECONDS", "first_accounts", "next_accounts"]
 

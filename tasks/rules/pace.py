@@ -9,7 +9,7 @@ __all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "is_alone", "rest",
 GIVEN = 45.0
 # What is written now arrives at a replica, and so at its readers, after all of this.
 BEHIND_BYTES = 64 * 2**20
-# A worker that is told to stop, and a pause, need not wait for a long rest.
+# A pause need not wait for a long rest; a worker that is told to stop does not wait for any.
 MOST_SECONDS = 3.0
 # One look is an accident; about so many looks together are a load.
 LOOKS = 5

@@ -54,7 +54,7 @@ def _running(filled: Filled, policy: PolicyName) -> int:
 
 def minutes_pass(filled: Filled) -> None:
     """Do what happens each minute; beat's ticks are claimed, their sweeps carried out."""
-    for task in ("dispatch", "recover", "measure", "prepare_log"):
+    for task in ("dispatch", "recover", "prepare_log", "verify", "measure"):
         filled.hand.do(task)
     for policy in PolicyName:
         ((number,),) = filled.hand.rows("SELECT max(id) FROM sweeps WHERE policy = :p AND actor = 'beat'", p=policy)

@@ -844,4 +844,5 @@ def test_partitions_are_prepared_but_not_for_a_time_that_a_wrong_clock_says(by_h
         while True:
             sent.add(queue.get_nowait().headers["task"])
     assert "retention.recover" in sent
+    assert not {"retention.verify", "retention.measure"} & sent, "they have seconds of their own"
     assert ("retention.prepare_log" in sent) == prepared

@@ -15,7 +15,7 @@ from psycopg import pq
 from sweeping import closable
 
 from models.errors import Unavailable
-from tasks.rules.pace import Signs
+from tasks.rules.pace import MOST_SECONDS, Signs
 from tasks.statements.claim import take_lane
 from tasks.statements.pace import look_around
 from worker.embedded.wheels import program
@@ -183,6 +183,25 @@ def test_who_was_at_work_a_moment_ago_is_remembered_and_who_was_long_ago_is_not(
     monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
     pace.begin()
     assert pace.alone
+
+
+def test_before_a_first_batch_beside_others_there_is_a_pause_unless_the_worker_is_to_stop(by_hand, somebody):
+    somebody().execute(WRITING)
+    asked = []
+    by_hand().runtime.pace.begin(lambda: bool(asked.append(1)))
+    assert len(asked) > 10
+    asked.clear()
+    by_hand().runtime.pace.begin(lambda: not asked.append(1))
+    assert len(asked) == 1
+
+
+def test_who_comes_from_the_longest_rest_begins_at_once(by_hand, somebody):
+    pace = by_hand(rest_multiple=99).runtime.pace
+    somebody().execute(WRITING)
+    assert pace.rest(10, LANE) == MOST_SECONDS
+    asked = []
+    pace.begin(lambda: bool(asked.append(1)))
+    assert not asked
 
 
 def test_whoever_has_just_come_to_work_is_seen_before_the_next_batch(by_hand, somebody):

@@ -72,7 +72,7 @@ def test_a_batch_is_as_small_as_it_has_to_be_as_soon_as_others_are_at_work():
     assert next_accounts(500, 0.5, most=1000, alone=False) == 30
 
 
-def test_a_batch_comes_near_half_a_second_and_beside_others_near_a_thirtieth():
+def test_a_batch_comes_near_half_a_second_and_beside_others_near_three_hundredths():
     assert next_accounts(200, 1, most=1000, alone=True) == 100
     assert next_accounts(200, 0.25, most=1000, alone=True) == 400
     assert next_accounts(200, 0.06, most=1000, alone=False) == 100

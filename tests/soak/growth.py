@@ -27,9 +27,10 @@ class Bound:
     at_least: float
 
 
-# A process that meets a kind of work for the first time keeps some memory: a worker's child takes 16 MB over its first
-# 300 tasks, the first 9 or so within some twenty, and none over the 200 after. How fast that comes depends on how much
-# there is to do. A leak of half a megabyte a minute is found within twenty minutes of one life.
+# A process that meets a kind of work for the first time keeps some memory: a worker's child takes some ten megabytes
+# with its first twenty tasks, as much at most with the two or three hundred after, and then no more. How fast that
+# comes depends on how much there is to do. A leak of half a megabyte a minute is found in a life of which some twenty
+# minutes are judged.
 BOUNDS: Mapping[str, Bound] = {
     "memory": Bound(0.25, 10.0),
     "files": Bound(0.1, 4.0),
