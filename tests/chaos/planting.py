@@ -49,7 +49,7 @@ PLANTS = {
         Plant("guessed", "connections cut", Point.COMMIT, "what is said of a batch is not so", seed=CUT),
         Plant("impatient", "sessions ended", Point.ACT, "a sweep has failed"),
         Plant("swallowed", "deadlocked", Point.ACT, "sweeps have ended and left somebody"),
-        Plant("believed", "clocks years forth", Point.CLAIM, "an account is set aside"),
+        Plant("believed", "clocks years forth", Point.CLAIM, "a sweep has not ended"),
         Plant("blind", "database clock years forth", Point.CLAIM, "somebody was acted on before they were due"),
     )
 }

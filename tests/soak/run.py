@@ -167,6 +167,8 @@ def soak(
     export = f"file://{directory}/export"
     settings = EACH_MINUTE | {
         "RETENTION_BATCH_ACCOUNTS": "3000",
+        # Nobody has foreseen who is brought.
+        "RETENTION_CEILING_FLOOR": "1000000",
         "RETENTION_DOCUMENTS_URL": f"file://{directory}/documents",
         "RETENTION_EXPORT_URL": export,
     }
