@@ -72,16 +72,14 @@ class EachMinute(BaseSchedule):
 
     def is_due(self, last_run_at: datetime) -> schedstate:
         """Say whether it has come again since it last did, and in how many seconds it comes next."""
-        coming, now = self._next(last_run_at), self.now()
-        is_due = coming <= now
-        return schedstate(is_due, ((self._next(now) if is_due else coming) - now).total_seconds())
+        remaining = self.remaining_estimate(last_run_at)
+        is_due = remaining <= timedelta()
+        return schedstate(is_due, (self.remaining_estimate(self.now()) if is_due else remaining).total_seconds())
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta:
         """Return the time until it comes; nothing or less where it is due."""
-        return self._next(last_run_at) - self.now()
-
-    def _next(self, at: datetime) -> datetime:
-        return (at - self.after).replace(second=0, microsecond=0) + timedelta(minutes=1) + self.after
+        last_minute = (last_run_at - self.after).replace(second=0, microsecond=0)
+        return last_minute + timedelta(minutes=1) + self.after - self.now()
 
 
 # One after another: all at once they would take every processor from whoever else is at work.

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.measures import DEFAULT, Bench, fill_slices
 from benchmarks.populations import cutoff_of, settle
-from benchmarks.variants import celery_sweep
+from benchmarks.variants import celery_sweep, first_answer
 from models import PolicyName
 from worker.database import migrate
 from worker.embedded.wheels import program
@@ -117,13 +117,10 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
 def _use_up_ticks(app: Celery, engine: Engine) -> None:
     """Let beat's ticks be claimed while there is nobody; it claims none of them again."""
     app.send_task("retention.dispatch")
-    ends = time() + PATIENCE_SECONDS
-    while time() < ends:
-        with engine.connect() as connection:
-            if connection.scalar(text("SELECT count(*) FROM sweeps WHERE status = 'done'")) == len(PolicyName):
-                return
-        sleep(0.1)
-    raise RuntimeError(f"the sweeps of nobody were not done within {PATIENCE_SECONDS} s")
+    ended = text("SELECT 1 FROM sweeps WHERE status = 'done' HAVING count(*) = :sweeps").bindparams(
+        sweeps=len(PolicyName)
+    )
+    first_answer(engine, lambda asked: asked.scalar(ended), "the sweeps of nobody did not end", within=PATIENCE_SECONDS)
 
 
 def _warm_up(app: Celery, engine: Engine, number: int) -> None:

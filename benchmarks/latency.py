@@ -10,11 +10,11 @@ from time import perf_counter, sleep
 from zoneinfo import ZoneInfo
 
 import httpx
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Select, func, select
 
 from benchmarks.measures import Bench
 from benchmarks.populations import fill_idle, fill_long_log, settle
-from benchmarks.variants import running
+from benchmarks.variants import first_answer, running
 from models import Action
 from tasks.standing import read_standing
 from worker.database import migrate
@@ -71,7 +71,7 @@ def pages(bench: Bench, sizes: Iterable[tuple[int, int]]) -> None:
             fill_idle(engine, accounts)
             with bench.worker(url, f"pages-{accounts}"), _serving(bench, url, accounts) as address:
                 bench.app(url).send_task("retention.measure")
-                _until_measured(engine)
+                first_answer(engine, read_standing, "nothing was measured", within=PATIENCE_SECONDS)
                 with httpx.Client(base_url=address, timeout=PATIENCE_SECONDS, trust_env=False) as client:
                     for page, path in PAGES.items():
                         for _ in range(ASKS):
@@ -83,24 +83,8 @@ def _population(accounts: int) -> Population:
 
 
 def _first_action(engine: Engine) -> datetime:
-    ends = perf_counter() + PATIENCE_SECONDS
-    while perf_counter() < ends:
-        with engine.connect() as connection:
-            first: datetime | None = connection.scalar(select(func.min(Action.acted_at)))
-        if first is not None:
-            return first
-        sleep(0.02)
-    raise RuntimeError(f"no action came within {PATIENCE_SECONDS} s of the tick")
-
-
-def _until_measured(engine: Engine) -> None:
-    ends = perf_counter() + PATIENCE_SECONDS
-    while perf_counter() < ends:
-        with engine.connect() as connection:
-            if read_standing(connection) is not None:
-                return
-        sleep(0.1)
-    raise RuntimeError(f"nothing was measured within {PATIENCE_SECONDS} s")
+    first: Select[datetime] = select(func.min(Action.acted_at))
+    return first_answer(engine, lambda asked: asked.scalar(first), "no action came", within=PATIENCE_SECONDS)
 
 
 def _asked(client: httpx.Client, path: str) -> float:

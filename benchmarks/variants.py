@@ -3,15 +3,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Connection, Engine, Select, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -26,7 +26,19 @@ from tasks.sweep import sweep
 from tasks.transaction import transaction
 from worker.settings import Settings
 
-__all__ = ["RAW", "celery_sweep", "orm_purge", "raw_at_once", "raw_loop", "running", "running_worker", "without_celery"]
+__all__ = [
+    "RAW",
+    "celery_sweep",
+    "first_answer",
+    "orm_purge",
+    "raw_at_once",
+    "raw_loop",
+    "running",
+    "running_worker",
+    "without_celery",
+]
+
+T = TypeVar("T")
 
 RAW_BATCH_ACCOUNTS = 500
 MOST_ACCOUNTS = Settings().batch_accounts
@@ -167,6 +179,18 @@ def celery_sweep(
         if status not in (SweepStatus.QUEUED, SweepStatus.RUNNING):
             raise RuntimeError(f"sweep {sweep_id} is {status}")
         sleep(look_every)
+
+
+def first_answer(engine: Engine, question: Callable[[Connection], T | None], what: str, *, within: float) -> T:
+    """Ask the database again and again, for so many seconds, until there is an answer; returns it."""
+    ends = perf_counter() + within
+    while perf_counter() < ends:
+        with engine.connect() as connection:
+            found = question(connection)
+        if found is not None:
+            return found
+        sleep(0.02)
+    raise RuntimeError(f"{what} within {within} s")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ ASIDE_SECONDS = 1.0
 # now. This one has none.
 LET_GO = "SHOW server_version"
 # Longer than any rest, and no longer: a host that has vanished while it rested does not keep its lane.
-PATIENCE = timedelta(seconds=5)
+PATIENCE = timedelta(seconds=MOST_SECONDS + 2)
 # What was seen longer ago than this says nothing about now. It outlasts a rest: whoever comes from one knows.
 FRESH_SECONDS = MOST_SECONDS + 2
 
