@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from logs import a_log, unguarded
+from processes import until
 from sqlalchemy import select
 
 from models import ChainHead, PolicyName
@@ -22,6 +23,7 @@ from tasks.export import export_log
 from tasks.exported import exported_head, exported_receipts
 from tasks.rules.segments import listed
 from tasks.seal import seal
+from tasks.statements.proof import lock_export
 
 
 @pytest.fixture
@@ -54,6 +56,11 @@ def small(monkeypatch):
 def head_of(engine):
     with engine.connect() as connection:
         return Head(*connection.execute(select(ChainHead.number, ChainHead.digest)).one())
+
+
+def nobody_exports(engine):
+    with engine.connect() as connection:
+        return connection.scalar(lock_export())
 
 
 def content(engine):
@@ -172,6 +179,7 @@ def test_an_export_killed_in_the_middle_leaves_whole_segments_and_is_taken_up(en
     assert killed.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 2  # one segment, and what was begun
     assert check_export(str(tmp_path)).receipts == 2
+    until(partial(nobody_exports, engine), "the killed export's session is gone from the server")
     assert export_log(engine, str(tmp_path)).receipts == 3
     assert {path.suffix for path in tmp_path.iterdir()} == {".jsonl"}
     assert list(exported_receipts(str(tmp_path))) == content(engine)
