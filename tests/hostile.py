@@ -10,7 +10,7 @@ from celery import Celery
 from fuzzing import places, values
 from hypothesis import strategies as st
 
-__all__ = ["HOSTILE", "changed", "message_of_ours"]
+__all__ = ["HOSTILE", "changed", "message_of_ours", "question_of_ours"]
 
 ANOTHER_TASK = {"task": "retention.recover", "args": [], "kwargs": {}, "options": {}}
 FAR = "2031-01-01T00:00:00+00:00"
@@ -26,6 +26,15 @@ def message_of_ours(task: str = "retention.sweep", args: tuple[Any, ...] = (1,),
         channel._put = lambda _queue, message, **_: sent.append(message)
         app.send_task(task, args, kwargs, connection=connection, expires=55)
     return json.loads(json.dumps(sent[0]))  # type: ignore[no-any-return]
+
+
+def question_of_ours(asked: Any) -> dict[str, Any]:
+    """Return what all workers are sent for a remote control command, with any body."""
+    message = message_of_ours()
+    properties = message["properties"] | {"delivery_info": {"exchange": "celery.pidbox", "routing_key": ""}}
+    del properties["correlation_id"]
+    body = b64encode(json.dumps(asked).encode()).decode()
+    return message | {"headers": {"clock": 1, "expires": 1.5}, "properties": properties, "body": body}
 
 
 def _set(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:

@@ -73,8 +73,12 @@ class Worker(celery.apps.worker.Worker):
         super().on_before_init(quiet=quiet, **options)
 
     def prepare_args(self, **options: Any) -> dict[str, Any]:
-        """Let it greet no other worker: ours have nothing to tell, and an answer that comes too late stays in Redis."""
-        return super().prepare_args(**options) | {"without_mingle": True}
+        """Let it greet no other worker, nor listen to others' events.
+
+        Ours have nothing to tell one another. An answer that comes too late stays in Redis, and an event may be
+        anybody's: one of them has the worker that hears it send a task.
+        """
+        return super().prepare_args(**options) | {"without_mingle": True, "without_gossip": True}
 
 
 class Beat(celery.apps.beat.Beat):

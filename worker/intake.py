@@ -1,7 +1,8 @@
 """What a worker takes from Redis: messages whose every part is as ours are; any other is refused.
 
 Celery trusts a message. One that it cannot read ends the worker, is given back by it, and ends the next; one that it
-can read may name a time limit, a time to run at, or further tasks to call. Whoever can write to Redis could use that.
+can read may name a time limit, a time to run at, or further tasks to call. So it does remote control, by which it would
+listen to another queue, forbid a task its time, or end. Whoever can write to Redis could use that.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from celery import current_app
 from kombu.transport import redis
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from celeryconfig import broker_transport_options
 
-__all__ = ["NotOursError", "ours"]
+__all__ = ["NotOursError", "asking", "ours"]
 
 # A message that waits for longer than this is delivered again meanwhile, and again: Celery asks that none do.
 MOST_DELAY = timedelta(seconds=cast("int", broker_transport_options["visibility_timeout"]))
@@ -72,7 +73,7 @@ class _Headers(_Part):
 
 class _Delivery(_Part):
     exchange: Name | Literal[""]
-    routing_key: Name
+    routing_key: Name | Literal[""]
 
 
 class _Properties(_Part):
@@ -81,16 +82,23 @@ class _Properties(_Part):
     delivery_tag: Name
     delivery_info: _Delivery
     body_encoding: Literal["base64"]
-    correlation_id: Name
     priority: int = Field(0, ge=0, le=9)
 
 
-class _Message(_Part):
+class _Envelope(_Part):
     body: str = Field(max_length=10 * MOST_WORDS)
     content_type: Literal["application/json"] = Field(alias="content-type")
     content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
-    headers: _Headers
     properties: _Properties
+
+
+class _TaskProperties(_Properties):
+    correlation_id: Name
+
+
+class _Message(_Envelope):
+    headers: _Headers
+    properties: _TaskProperties
 
 
 class _Embedded(_Part):
@@ -100,6 +108,52 @@ class _Embedded(_Part):
     errbacks: None = None
     chain: None = None
     chord: None = None
+
+
+class _Clock(_Part):
+    clock: int = Field(0, ge=0, lt=MOST_NUMBER)
+
+
+class _Question(_Envelope):
+    headers: _Clock
+
+
+def _nothing(arguments: dict[str, Any]) -> dict[str, Any]:
+    if any(arguments.values()):
+        raise ValueError("more than a plain question")
+    return arguments
+
+
+class _ReplyTo(_Part):
+    exchange: Name
+    routing_key: Name
+
+
+class _Asked(_Part):
+    """What Celery calls a remote control command: of those, what only tells something, or lets more be told."""
+
+    method: Literal[
+        "active", "active_queues", "enable_events", "ping", "registered", "reserved", "revoked", "scheduled", "stats"
+    ]
+    arguments: Annotated[dict[Name, Any], AfterValidator(_nothing)]
+    destination: list[Name] | None = None
+    pattern: None = None
+    matcher: None = None
+    ticket: Name | None = None
+    reply_to: _ReplyTo | None = None
+
+
+def asking(raw: Any) -> dict[str, Any]:
+    """Return a question to this worker with nothing in it but what is asked, and where the answer is to go.
+
+    Raises:
+        NotOursError: it is none, or a command that would change what the worker does.
+    """
+    question = _checked(_Question, raw, "")
+    asked = _checked(_Asked, _decoded(question.body), "body.")
+    body = dumps(asked.model_dump(exclude_none=True))
+    codec = redis.Channel.codecs["base64"]
+    return question.model_dump(by_alias=True, exclude_none=True) | {"body": codec.encode(body)}
 
 
 def ours(raw: Any) -> dict[str, Any]:
@@ -121,9 +175,16 @@ def ours(raw: Any) -> dict[str, Any]:
 
 
 def _called(message: _Message) -> tuple[list[Any], dict[str, Any]]:
+    match _decoded(message.body):
+        case [list(args), dict(kwargs), embedded]:
+            _checked(_Embedded, embedded, "body.")
+            return args, kwargs
+    raise NotOursError("body: it is not arguments as JSON")
+
+
+def _decoded(body: str) -> Any:
     try:
-        body = redis.Channel.codecs["base64"].decode(message.body)
-        args, kwargs, embedded = loads(body)
+        return loads(redis.Channel.codecs["base64"].decode(body))
     except (
         ArithmeticError,
         AttributeError,
@@ -132,11 +193,7 @@ def _called(message: _Message) -> tuple[list[Any], dict[str, Any]]:
         TypeError,
         ValueError,
     ):  # kombu decodes types too
-        raise NotOursError("body: it is not arguments as JSON") from None
-    _checked(_Embedded, embedded, "body.")
-    if not (isinstance(args, list) and isinstance(kwargs, dict)):
-        raise NotOursError("body: it is not arguments as JSON")
-    return args, kwargs
+        raise NotOursError("body: it is not JSON") from None
 
 
 def _checked(part: type[_P], value: Any, where: str) -> _P:

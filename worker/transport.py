@@ -6,11 +6,13 @@ from typing import Any, ClassVar, cast
 
 import structlog
 from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
 from redis.exceptions import OutOfMemoryError
 
 from celeryconfig import task_default_queue
 from tasks import events
-from worker.intake import NotOursError, ours
+from worker.intake import NotOursError, asking, ours
 
 __all__ = ["take_only_ours"]
 
@@ -18,7 +20,7 @@ log = structlog.get_logger()
 
 
 def take_only_ours() -> None:
-    """Let this process's connections to Redis take nothing from the queue but messages that could be ours."""
+    """Let this process's connections to Redis take nothing but messages that could be ours, and plain questions."""
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))
 
 
@@ -89,9 +91,20 @@ class Channel(redis.Channel):
             _refuse("it is no JSON")
             return True
 
+    def _handle_message(self, client: Any, response: Any) -> dict[str, Any]:
+        """Take what all workers are sent at once; what is no JSON is refused, where kombu would log it, or end."""
+        heard = cast("dict[str, Any]", super()._handle_message(client, response))  # type: ignore[misc]
+        if bytes_to_str(heard["type"]).endswith("message"):
+            try:
+                loads(bytes_to_str(heard["data"]))
+            except Exception:  # noqa: BLE001 - whatever reading somebody's bytes may raise
+                _refuse("it is no JSON")
+                heard["data"] = None
+        return heard
+
 
 class Transport(redis.Transport):
-    """Redis, but of the task queue only messages that could be ours."""
+    """Redis, but of what comes only messages that could be ours, and questions."""
 
     Channel = Channel
     is_read = False
@@ -122,12 +135,12 @@ class Transport(redis.Transport):
 
     def _deliver(self, message: Any, queue: str | None) -> None:
         self.is_read = True
-        if queue == task_default_queue:
-            try:
-                message = ours(message)
-            except NotOursError as error:
-                _refuse(str(error))
-                return
+        try:
+            # A worker hears of nothing but its queue's tasks, and what all workers are asked.
+            message = ours(message) if queue == task_default_queue else asking(message)
+        except NotOursError as error:
+            _refuse(str(error))
+            return
         super()._deliver(message, queue)
 
 

@@ -1,17 +1,18 @@
 """A message is taken only where every part of it is as ours are; nothing else than a refusal comes of any other."""
 
 import json
+from base64 import b64decode
 from contextlib import suppress
 from copy import deepcopy
 
 import pytest
-from fuzzing import examples
-from hostile import HOSTILE, changed, message_of_ours
+from fuzzing import altered, examples
+from hostile import HOSTILE, changed, message_of_ours, question_of_ours
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.app import create_app
-from worker.intake import NotOursError, ours
+from worker.intake import NotOursError, asking, ours
 from worker.servers import Addresses
 from worker.settings import Settings
 
@@ -67,6 +68,18 @@ def test_nothing_but_a_refusal_comes_of_any_other(data):
     message = data.draw(changed(message_of_ours()))
     with suppress(NotOursError):
         assert ours(json.loads(json.dumps(message)))["headers"]["task"].startswith("retention.")
+
+
+@examples(100)
+@given(st.data())
+def test_nothing_but_an_answer_or_a_refusal_comes_of_any_question(data):
+    asked = {"method": "registered", "arguments": {"taskinfoitems": []}, "destination": None, "ticket": "1"}
+    question = question_of_ours(data.draw(altered(asked) | st.just(asked)))
+    question = data.draw(altered(question) | st.just(question))
+    with suppress(NotOursError):
+        taken = json.loads(b64decode(asking(json.loads(json.dumps(question)))["body"]))
+        assert not any(taken["arguments"].values())
+        assert taken.keys() <= {"method", "arguments", "destination", "ticket", "reply_to"}
 
 
 @examples(100)

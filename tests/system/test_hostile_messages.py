@@ -4,8 +4,9 @@ import json
 import random
 
 import pytest
+from celery import Celery
 from fuzzing import examples
-from hostile import HOSTILE, changed, message_of_ours
+from hostile import HOSTILE, changed, message_of_ours, question_of_ours
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from processes import until
@@ -74,6 +75,83 @@ def test_a_worker_outlives_messages_in_which_anything_may_be_something_else(stac
     assert worker.poll() is None
     assert refused(stack)
     assert not any("Unrecoverable" in each["event"] for each in stack.log("worker"))
+
+
+TELLING = ["active", "active_queues", "ping", "registered", "reserved", "revoked", "scheduled", "stats"]
+COMMANDS = [
+    ("add_consumer", {"queue": "another"}),
+    ("cancel_consumer", {"queue": "retention"}),
+    ("time_limit", {"task_name": "retention.drain", "hard": 1}),
+    ("rate_limit", {"task_name": "retention.drain", "rate_limit": "1/h"}),
+    ("pool_grow", {"n": 100}),
+    ("pool_shrink", {"n": 1}),
+    ("autoscale", {"max": 100, "min": 100}),
+    ("pool_restart", {"modules": ["os"]}),
+    ("revoke", {"task_id": "a", "terminate": True}),
+    ("election", {"id": "a", "topic": "task"}),
+    ("conf", {}),
+    ("shutdown", {}),
+]
+# Each with the part that the log names.
+UNASKED = [
+    ({"method": "ping", "arguments": {"destination": "x"}}, "body.arguments"),
+    ({"method": "ping", "arguments": [], "reply_to": {}}, "body.arguments"),
+    ({"method": "registered", "arguments": {"taskinfoitems": ["run"]}}, "body.arguments"),
+    ({"method": "ping", "arguments": {}, "pattern": "(a+)+$", "matcher": "pcre"}, "body.pattern"),
+    ({"method": "ping", "arguments": {}, "destination": 7}, "body.destination"),
+    ({"method": "ping", "arguments": {}, "reply_to": {"exchange": SECRET + " "}}, "body.reply_to.exchange"),
+    (7, "body."),
+]
+
+
+@pytest.fixture
+def operator(broker_url):
+    """Celery's own remote control, by which an operator asks, and an attacker commands."""
+    app = Celery("operator", broker=broker_url)
+    app.conf.broker_transport_options = {"global_keyprefix": "retention:"}
+    yield app.control
+    app.close()
+
+
+def publish(redis, exchange, raw):
+    """Send something to whoever listens to an exchange, and return how many do."""
+    return redis.publish(f"retention:/{redis.get_connection_kwargs()['db']}.{exchange}", raw)
+
+
+def test_a_worker_answers_what_is_asked_and_obeys_no_command(stack, redis, operator):
+    worker = stack.worker(concurrency=1)
+    for method in TELLING:
+        assert getattr(operator.inspect(timeout=10, limit=1), method)() is not None, method
+    operator.broadcast("enable_events")
+    before = operator.inspect(timeout=10, limit=1)
+    queues, processes = before.active_queues(), [each["pool"]["processes"] for each in before.stats().values()]
+    for method, arguments in COMMANDS:
+        operator.broadcast(method, arguments)
+    until(lambda: len(refused(stack)) == len(COMMANDS), "all are refused")
+    assert {each.split(":")[0] for each in refused(stack)} == {"body.method"}
+    after = operator.inspect(timeout=10, limit=1)
+    assert after.active_queues() == queues
+    assert [each["pool"]["processes"] for each in after.stats().values()] == processes
+    assert worker.poll() is None
+    assert stack.run("purge")[0]["status"] == "done"
+
+
+def test_a_worker_outlives_what_all_workers_are_sent_and_tells_none_of_it(stack, redis):
+    worker = stack.worker(concurrency=1)
+    for raw in [*GARBAGE[1:], SECRET.encode()]:
+        assert publish(redis, "celery.pidbox", raw) == 1
+    for asked, _ in UNASKED:
+        publish(redis, "celery.pidbox", json.dumps(question_of_ours(asked)))
+    told = until(lambda: len(seen := refused(stack)) == len(GARBAGE) + len(UNASKED) and seen, "all are refused")
+    assert [each.split(":")[0] for each in told[-len(UNASKED) :]] == [part for _, part in UNASKED]
+    assert worker.poll() is None
+    assert stack.run("purge")[0]["status"] == "done"
+    assert SECRET not in (stack.directory / "worker.log").read_text()
+
+
+def test_a_worker_listens_to_no_events_of_others(stack, redis):
+    stack.worker()
+    assert publish(redis, "celeryev/worker.heartbeat", "{}") == 0
 
 
 def test_a_worker_outlives_what_is_written_beside_the_queue(stack, redis):
