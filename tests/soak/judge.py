@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 
 from soak.growth import BOUNDS, Bound, Points, growth, quarters
@@ -65,8 +66,9 @@ def roles(seen: Seen) -> list[str]:
 
 def _growth(seen: Seen) -> Iterator[tuple[str, str]]:
     warm_up = seen.terms.warm_up
+    bounds = dict(BOUNDS, memory=replace(BOUNDS["memory"], at_least=seen.terms.caches))
     for role in roles(seen):
-        for figure, bound in BOUNDS.items():
+        for figure, bound in bounds.items():
             if grown := growth(lives(seen, role, figure), bound, warm_up=warm_up):
                 yield f"{figure} of {role} grows", grown
     for figure, bound in REDIS_BOUNDS.items():

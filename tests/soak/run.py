@@ -40,6 +40,7 @@ class Terms:
         every: minutes in which one fault strikes; none without.
         look: seconds between samples.
         warm_up: minutes of a process's life that are not judged.
+        caches: megabytes that a process's caches may still take afterwards; more the shorter the warm-up is.
         pause: seconds between what people do.
         hurry: seconds between ticks and sweeps by hand, besides those of the beats; for a short soak.
     """
@@ -51,6 +52,7 @@ class Terms:
     every: float | None = 3
     look: float = 10
     warm_up: float = 15
+    caches: float = 10
     pause: float = 0.5
     hurry: float | None = None
 

@@ -6,7 +6,9 @@ from soak.__main__ import planted
 from soak.judge import findings
 from soak.run import Terms, soak
 
-SHORT = {"seed": 1, "minutes": 1.0, "rate": 10, "accounts": 200, "look": 1, "warm_up": 0.5, "pause": 0.05, "hurry": 2}
+SHORT = {"seed": 1, "minutes": 1.0, "rate": 10, "accounts": 200, "look": 1, "pause": 0.05, "hurry": 2}
+# A child takes twenty-two megabytes with its first tasks, and a slow machine comes to few of them in half a minute.
+SHORT |= {"warm_up": 0.5, "caches": 25}
 
 # A soak's length is its own; a machine with much else to do needs longer to start it, and to come to rest.
 pytestmark = pytest.mark.timeout(900)

@@ -12,11 +12,11 @@ kept = []
 
 
 def memory():
-    """Each process that runs tasks leaves half a megabyte behind each second, written to, so it is there."""
+    """Each process that runs tasks leaves a megabyte behind each second, written to, so it is there."""
 
     def leave():
         while True:
-            kept.append(b"x" * 500_000)
+            kept.append(b"x" * 1_000_000)
             sleep(1)
 
     worker_process_init.connect(lambda **_: Thread(target=leave, daemon=True).start(), weak=False)
