@@ -1,6 +1,6 @@
 """Control: a gate holds a sweep; a person approves or rejects it, or it goes on when its reasons have gone."""
 
-from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from tasks.statements.control import (
     hold_sweep,
     insert_decision,
     lock_sweep,
+    plan_some,
     reject_sweep,
     release_sweep,
     set_clock,
@@ -27,7 +28,9 @@ from tasks.transaction import transaction
 __all__ = ["WORKER", "approve", "free", "freeze", "hold", "reject", "void"]
 
 WORKER = "worker"
-FREEZE_PATIENCE = timedelta(seconds=50)
+# A portion of a plan takes a second or two, and where nothing of it is in memory many; then comes the next.
+PORTION = 100_000
+FREEZE_SECONDS = 30
 
 log = structlog.get_logger()
 
@@ -54,15 +57,26 @@ def hold(engine: Engine, sweep: Row[Any], cutoff: Cutoff, stops: list[Stop]) -> 
 
 
 def freeze(engine: Engine, sweep: Row[Any], cutoff: Cutoff) -> None:
-    """Write down a held sweep's plan, once."""
-    with transaction(engine, statement=FREEZE_PATIENCE) as connection:
-        locked = connection.execute(lock_sweep(sweep.id)).one()
+    """Write down a held sweep's plan, once: who is due, a portion after the other.
+
+    Where millions are, it is not complete when the time is up; the next minute, which judges the sweep again, goes on.
+    What becomes due afterwards, as by another mistake at the same cutoff, is not in it.
+    """
+    ends = monotonic() + FREEZE_SECONDS
+    while _freeze_some(engine, sweep.id, cutoff) and monotonic() < ends:
+        pass
+
+
+def _freeze_some(engine: Engine, sweep_id: int, cutoff: Cutoff) -> bool:
+    """Write down a portion of a plan; returns whether there may be more."""
+    with transaction(engine) as connection:
+        locked = connection.execute(lock_sweep(sweep_id)).one()
         if locked.status != SweepStatus.HELD or locked.planned is not None:
-            return
-        connection.execute(delete_plan(sweep.id))
-        accounts, digest = connection.execute(freeze_plan(sweep.id, cutoff)).one()
-        frozen = update(Sweep).where(Sweep.id == sweep.id).values(planned=accounts, planned_digest=digest)
-        connection.execute(frozen)
+            return False
+        if connection.scalar(plan_some(sweep_id, cutoff, limit=PORTION)) == PORTION:
+            return True
+        connection.execute(freeze_plan(sweep_id))
+        return False
 
 
 def void(engine: Engine, sweep: Row[Any]) -> None:
@@ -80,7 +94,7 @@ def void(engine: Engine, sweep: Row[Any]) -> None:
 def free(engine: Engine, sweep: Row[Any]) -> None:
     """Write down that a held sweep goes on, since its reasons have gone; unless approved, its plan is forgotten."""
     with transaction(engine) as connection:
-        if sweep.approved_at is None and sweep.planned is not None:
+        if sweep.approved_at is None:
             connection.execute(delete_plan(sweep.id))
             connection.execute(update(Sweep).where(Sweep.id == sweep.id).values(planned=None, planned_digest=None))
         reason = "; ".join(stop["detail"] for stop in sweep.held_for)

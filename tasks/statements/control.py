@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, inse
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from models import (
+    Account,
     Decision,
     DecisionKind,
     Forecast,
@@ -55,6 +56,7 @@ __all__ = [
     "insert_pause",
     "lock_sweep",
     "plan_one",
+    "plan_some",
     "reject_sweep",
     "release_sweep",
     "select_clock",
@@ -136,20 +138,24 @@ def reject_sweep(sweep_id: int) -> ReturningUpdate[int]:
     )
 
 
-def freeze_plan(sweep_id: int, cutoff: Cutoff) -> Select[int, bytes]:
-    """Write down who is due now; one row (accounts, digest of their numbers).
+def plan_some(sweep_id: int, cutoff: Cutoff, *, limit: int) -> Select[int]:
+    """Write down who is due now and not in the plan yet, so many at most; one row, how many there were."""
+    is_planned = there_is().where(PlannedAccount.sweep_id == sweep_id, PlannedAccount.account_id == Account.id)
+    rows = due(cutoff, now=func.now()).where(not_(is_planned)).limit(limit).subquery("rows")
+    plan = select(literal(sweep_id, BigInteger), rows.c.account_id)
+    planned = insert(PlannedAccount).from_select(["sweep_id", "account_id"], plan).returning(PlannedAccount.account_id)
+    return select(func.count()).select_from(planned.cte("planned"))
 
-    What becomes due later, as by another mistake at the same cutoff, is not in it.
-    """
-    rows = due(cutoff, now=func.now()).subquery("rows")
-    frozen = (
-        insert(PlannedAccount)
-        .from_select(["sweep_id", "account_id"], select(literal(sweep_id, BigInteger), rows.c.account_id))
-        .returning(PlannedAccount.account_id)
-        .cte("frozen")
-    )
-    listed = func.string_agg(cast(frozen.c.account_id, Text), aggregate_order_by(literal(","), frozen.c.account_id))
-    return select(func.count(), func.sha256(func.convert_to(func.coalesce(listed, ""), "UTF8"))).select_from(frozen)
+
+def freeze_plan(sweep_id: int) -> Update:
+    """Say that a plan is complete: its accounts are counted, and their numbers digested."""
+    number = PlannedAccount.account_id
+    listed = func.string_agg(cast(number, Text), aggregate_order_by(literal(","), number))
+    digested = func.sha256(func.convert_to(func.coalesce(listed, ""), "UTF8"))
+    plan = select(func.count().label("accounts"), digested.label("digest")).where(PlannedAccount.sweep_id == sweep_id)
+    frozen = plan.cte("frozen")
+    accounts, digest = select(frozen.c.accounts).scalar_subquery(), select(frozen.c.digest).scalar_subquery()
+    return update(Sweep).where(Sweep.id == sweep_id).values(planned=accounts, planned_digest=digest)
 
 
 def plan_one(sweep_id: int, account_id: int) -> Insert:

@@ -218,6 +218,48 @@ def test_a_plan_that_is_not_written_down_yet_cannot_be_approved(by_hand, engine)
     assert hand.row(number).planned == 0
 
 
+@pytest.fixture
+def portions(monkeypatch):
+    """Plans are written down two accounts at a time, and one time at a minute."""
+    monkeypatch.setattr(control, "PORTION", 2)
+    monkeypatch.setattr(control, "FREEZE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("portions")
+@pytest.mark.parametrize(("due", "portions_before_the_last"), [(5, 2), (4, 2), (1, 0)])
+def test_a_large_plan_is_written_down_a_portion_a_minute_and_approved_only_when_it_is_whole(
+    by_hand, engine, due, portions_before_the_last
+):
+    hand = by_hand(ceiling_accounts=0)
+    numbers = closable(engine, due)
+    number = hand.request()
+    for written in range(1, portions_before_the_last + 1):
+        assert hand.sweep(number).planned is None
+        assert hand.rows("SELECT count(*) FROM planned_accounts") == [(2 * written,)]
+        with pytest.raises(Refused, match="not written down yet"):
+            control.approve(engine, number, **SAYS)
+    digest = sha256(",".join(map(str, numbers)).encode()).digest()
+    held = hand.sweep(number)
+    assert (held.planned, held.planned_digest) == (due, digest)
+    (later,) = closable(engine)
+    assert hand.sweep(number).planned == due, "what is whole is not added to"
+    control.approve(engine, number, **SAYS)
+    assert hand.carry_out(number).accounts == due
+    assert closed(hand) == numbers
+    assert later not in numbers
+
+
+@pytest.mark.usefixtures("portions")
+def test_a_sweep_that_goes_on_by_itself_forgets_a_plan_that_was_begun(by_hand, engine):
+    hand = by_hand(ceiling_accounts=0)
+    closable(engine, 5)
+    number = hand.request()
+    hand.sweep(number)
+    assert hand.rows("SELECT count(*) FROM planned_accounts") == [(2,)]
+    control.free(engine, hand.row(number))
+    assert hand.rows("SELECT count(*) FROM planned_accounts") == [(0,)]
+
+
 def test_a_rejected_sweep_touches_nothing_and_keeps_no_plan(by_hand, engine):
     hand = by_hand(ceiling_accounts=0)
     purgeable(engine, 2)
