@@ -1,5 +1,6 @@
 """A drain: batch after batch of one sweep, for a while; then the sweep has ended, or another drain goes on."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -36,7 +37,7 @@ from tasks.rules.cutoff import Cutoff
 from tasks.rules.lane import require_lane
 from tasks.statements.claim import take_lane
 from tasks.statements.control import delete_plan
-from tasks.statements.sweeps import count_attempt, mark_canary, requeue_sweep, reset_attempts
+from tasks.statements.sweeps import count_attempt, hear_sweep, mark_canary, requeue_sweep, reset_attempts
 from tasks.transaction import transaction
 
 __all__ = ["drain", "send_drains"]
@@ -144,12 +145,13 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
     pace = runtime.pace
     pace.begin(runtime.is_stopping)
+    time_is_up = runtime.patience()
+    ours = _let_catch_up(runtime, current.id, lane, time_is_up)
     limit = min(first_accounts(alone=pace.alone), runtime.batch_accounts)
     if is_canary:
         limit = min(limit, runtime.limits.canary_accounts)
-    time_is_up = runtime.patience()
     overtime = False
-    while (overtime and not runtime.is_stopping()) or not time_is_up():
+    while ours and ((overtime and not runtime.is_stopping()) or not time_is_up()):
         began = monotonic()
         try:
             with runtime.span("batch", sweep=current.id, lane=lane, policy=current.policy) as tell:
@@ -182,9 +184,22 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)
-        if pace.rest(seconds, take_lane(current.id, lane), runtime.is_stopping) is None:
-            return False
+        rested = pace.rest(seconds, take_lane(current.id, lane), runtime.is_stopping)
+        ours = rested is not None and _let_catch_up(runtime, current.id, lane, time_is_up)
         limit = next_accounts(limit, seconds, most=runtime.batch_accounts, alone=pace.alone)
+    return ours
+
+
+def _let_catch_up(runtime: Runtime, sweep_id: int, lane: int, time_is_up: Callable[[], bool]) -> bool:
+    """Rest until a replica has caught up, or comes no nearer, or the time is up; says whether the lane is still ours.
+
+    Between two rests the lane is let go: whoever clears up a batch of it waits for one of them, not for the replica.
+    """
+    while runtime.pace.awaits_replica and not time_is_up():
+        with transaction(runtime.engine) as connection:
+            connection.execute(hear_sweep(sweep_id))
+        if runtime.pace.rest(0, take_lane(sweep_id, lane), runtime.is_stopping) is None:
+            return False
     return True
 
 

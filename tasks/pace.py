@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, Select
 
-from tasks.rules.pace import LOOKS, MOST_SECONDS, Signs, is_alone, rest, smoothed
+from tasks.rules.pace import LOOKS, MOST_SECONDS, Signs, catches_up, is_alone, rest, smoothed
 from tasks.statements.pace import look_around
 from tasks.transaction import transaction
 
@@ -35,6 +35,8 @@ class Pace:
         lanes: so many are at work at the same time; each rests for all, so that more lanes are no more of a burden.
 
     Attributes:
+        awaits_replica: a replica lags that caught up when last looked at, or of which that is not known yet: another
+            rest is due before the next batch.
         step_back: is called whenever somebody else is seen at work.
     """
 
@@ -43,12 +45,13 @@ class Pace:
         self._busy: float | None = None
         self._before: Signs | None = None
         self._looked_at = float("-inf")
+        self.awaits_replica = False
         self.step_back: Callable[[], None] = lambda: None
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else was at work of late; always where the worker is set not to look."""
-        return is_alone(self._busy or 0)
+        """Whether nobody else was at work of late, nor a replica lags; always where the worker is set not to look."""
+        return is_alone(self._busy or 0) and (self._before is None or not self._before.lags)
 
     def begin(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Look around before a first batch: for some moments, unless somebody was seen at work a short while ago.
@@ -62,7 +65,7 @@ class Pace:
         self._busy = None
         for _ in range(LOOKS):
             with transaction(self._engine) as connection:
-                self._look(connection)
+                self.awaits_replica = self._look(connection).lags
             sleep(GLANCE_SECONDS)
         if not self.alone:
             _sleep(ASIDE_SECONDS, is_stopping)
@@ -82,8 +85,10 @@ class Pace:
             if not connection.scalar(lane):
                 return None
             before, signs = self._before, self._look(connection)
+            before = before or signs
+            self.awaits_replica = catches_up(signs, before)
             taken = seconds * self._lanes
-            resting = rest(taken, busy=self._busy or 0, signs=signs, before=before or signs, most=self._most)
+            resting = rest(taken, busy=self._busy or 0, signs=signs, before=before, most=self._most)
             if resting:
                 connection.exec_driver_sql(LET_GO)
                 _sleep(resting, is_stopping)
@@ -96,7 +101,7 @@ class Pace:
         signs = Signs(*connection.execute(look_around(version)).one())
         self._busy = smoothed(self._busy, signs)
         self._before, self._looked_at = signs, monotonic()
-        if not self.alone:
+        if not is_alone(self._busy):
             self.step_back()
         return signs
 

@@ -16,8 +16,8 @@ def next_accounts(accounts: int, seconds: float, *, most: int, alone: bool) -> i
     """Return how many accounts the next batch takes, after one of `accounts` took `seconds`.
 
     At most twice as many as before; never more than `most`, never less than 1. `alone`: nobody else is at work in the
-    database. Then also at least half as many, so that one odd batch does not decide; but whoever has just begun to
-    work is not to wait for several batches that are still too large.
+    database, and no replica lags. Then also at least half as many, so that one odd batch does not decide; but whoever
+    has just begun to work is not to wait for several batches that are still too large.
     """
     target = ALONE_SECONDS if alone else BESIDE_OTHERS_SECONDS
     fitting = round(accounts * target / max(seconds, 0.001))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "is_alone", "rest", "smoothed"]
+__all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "catches_up", "is_alone", "rest", "smoothed"]
 
 # To each other session at work belongs so many times the time that batches have taken: then so few of its transactions
 # meet a batch at all that its slowest hundredth takes hardly longer.
@@ -33,6 +33,11 @@ class Signs:
     behind: int
     forced: int
 
+    @property
+    def lags(self) -> bool:
+        """Whether a replica is so far behind that its readers are to be thought of."""
+        return self.behind > BEHIND_BYTES
+
 
 def smoothed(busy: float | None, signs: Signs) -> float:
     """Return how many others are at work, of late: the latest look counts for a fifth, the first one alone."""
@@ -44,11 +49,20 @@ def is_alone(busy: float) -> bool:
     return busy < NOBODY
 
 
+def catches_up(signs: Signs, before: Signs) -> bool:
+    """Say whether a replica lags and is to be waited for: since the look before it has come nearer.
+
+    One that has not may never come, as where its slot was forgotten; what the law wants is not to wait for that.
+    """
+    return signs.lags and signs.behind < before.behind
+
+
 def rest(seconds: float, *, busy: float, signs: Signs, before: Signs, most: float) -> float:
     """Return how long to rest after a batch, in seconds.
 
     Nobody at work: no rest. Otherwise in proportion to how many are, twice as long while checkpoints are forced; and
-    the longest where somebody waits for a lock or a replica falls behind, whose readers are not seen here.
+    the longest where somebody waits for a lock or a replica lags, whose readers are not seen here. While it catches up,
+    as long as a rest may be, however short the batch was.
 
     Args:
         seconds: that the batch took, and those that other lanes run meanwhile.
@@ -57,7 +71,9 @@ def rest(seconds: float, *, busy: float, signs: Signs, before: Signs, most: floa
         before: as they were at the look before.
         most: longest rest, as a multiple of `seconds`; 0 is never to rest.
     """
+    if most and catches_up(signs, before):
+        return MOST_SECONDS
     share = GIVEN * busy * (2 if signs.forced > before.forced else 1)
-    if signs.waiting or signs.behind > BEHIND_BYTES:
+    if signs.waiting or signs.lags:
         share = most
     return min(seconds * min(share, most), MOST_SECONDS)

@@ -1,5 +1,6 @@
 """Looking around: what others do in the database is seen by any role, and a lane rests for it."""
 
+import struct
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,11 +16,13 @@ from psycopg import pq
 from sweeping import closable
 
 from models.errors import Unavailable
-from tasks.rules.pace import MOST_SECONDS, Signs
+from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs
 from tasks.statements.claim import take_lane
 from tasks.statements.pace import look_around
+from worker.broker import redis_client
 from worker.embedded.wheels import program
 
+MEBIBYTE = 2**20
 LOCKING = "LOCK TABLE documents IN ACCESS EXCLUSIVE MODE"
 LANE = take_lane(1, 0)
 WRITING = "INSERT INTO accounts (registration) VALUES ('online')"
@@ -233,6 +236,82 @@ def test_a_database_that_goes_away_while_one_rests_is_an_outage_and_no_unknown_c
         assert type(resting.exception()) is Unavailable
 
 
+def test_a_replica_that_catches_up_is_waited_for_and_one_that_does_not_only_slows(by_hand, database_url):
+    pace = by_hand().runtime.pace
+    with receiving(database_url) as replica:
+        begun = replica.write(BEHIND_BYTES + 9 * MEBIBYTE)
+        pace.begin(lambda: True)
+        assert (pace.alone, pace.awaits_replica) == (False, True), "nobody knows yet"
+        replica.confirm(begun + MEBIBYTE)
+        assert (pace.rest(0.001, LANE, lambda: True), pace.awaits_replica) == (MOST_SECONDS, True)
+        assert (pace.rest(0, LANE), pace.alone, pace.awaits_replica) == (0, False, False)
+        assert 0 < pace.rest(0.001, LANE) < 1
+        replica.confirm(replica.written())
+        assert (pace.rest(0.001, LANE), pace.alone, pace.awaits_replica) == (0, True, False)
+
+
+def test_a_sweep_rests_as_long_as_a_replica_catches_up_and_goes_on_when_it_has(twenty, database_url):
+    hand, number = twenty
+    with receiving(database_url) as replica:
+        reached = replica.write(BEHIND_BYTES + 64 * MEBIBYTE)
+
+        def nearer():
+            """Whoever rests asks whether to stop, again and again: the replica has come nearer each time."""
+            nonlocal reached
+            reached += MEBIBYTE // 8
+            replica.confirm(reached)
+            return False
+
+        hand.app.runtime = replace(hand.runtime, drain_seconds=1, is_stopping=nearer)
+        before = hand.row(number)
+        hand.do("drain", number, 0)
+        hand.do("drain", number, 0)
+        assert replica.written() - reached > BEHIND_BYTES
+        resting = hand.row(number)
+        assert (resting.status, resting.batches) == ("running", 0)
+        assert resting.heard_at > before.heard_at, "who rests is not stuck"
+        replica.confirm(replica.written())
+        hand.app.runtime = replace(hand.runtime, drain_seconds=30, is_stopping=lambda: False)
+        hand.do("drain", number, 0)
+    assert hand.row(number).accounts == 20
+
+
+def test_a_replica_that_never_catches_up_does_not_stop_a_sweep(twenty, database_url):
+    hand, number = twenty
+    with receiving(database_url) as replica:
+        replica.write(BEHIND_BYTES + MEBIBYTE)
+        assert hand.carry_out(number).accounts == 20
+    assert hand.row(number).batches > 1, "one would be as large as it is alone"
+
+
+def test_a_lane_on_which_somebody_else_waits_for_a_replica_is_left_to_them(twenty, database_url, broker_url):
+    hand, number = twenty
+    before = queued(broker_url)
+    with receiving(database_url) as replica, hand.runtime.engine.begin() as having:
+        replica.write(BEHIND_BYTES + MEBIBYTE)
+        having.execute(take_lane(number, 0))
+        hand.app.runtime = replace(hand.runtime, drain_seconds=1)
+        hand.do("drain", number, 0)
+    assert queued(broker_url) == before, "it does not go on in another task"
+
+
+@pytest.fixture
+def twenty(by_hand, engine):
+    """A deployment with one lane, and the number of a sweep that has begun with twenty accounts."""
+    hand = by_hand(drains=1)
+    with engine.begin() as connection:
+        for _ in range(20):
+            closable(connection)
+    number = hand.request()
+    hand.sweep(number)
+    return hand, number
+
+
+def queued(broker_url):
+    with redis_client(broker_url) as client:
+        return client.llen("retention:retention")
+
+
 @contextmanager
 def waiting(url):
     """Somebody who waits for a table's lock, in a process of their own."""
@@ -247,9 +326,32 @@ def waiting(url):
         process.wait()
 
 
+class Replica:
+    """One that is connected: `write` lets it fall behind, `confirm` come nearer."""
+
+    def __init__(self, connection, slot, receiver):
+        self.connection, self.slot, self.receiver = connection, slot, receiver
+
+    def written(self):
+        return self.connection.execute("SELECT (pg_current_wal_lsn() - '0/0')::bigint").fetchone()[0]
+
+    def write(self, size):
+        """Write so many bytes that it has not got; returns where it is."""
+        begun = self.written()
+        self.connection.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', %s))", [size])
+        return begun
+
+    def confirm(self, reached):
+        """Say that all before `reached` has arrived, and wait until the server has heard it."""
+        self.receiver.put_copy_data(struct.pack("!cqqqqb", b"r", reached, reached, reached, 0, 0))
+        self.receiver.flush()
+        heard = "SELECT restart_lsn - '0/0' >= %s FROM pg_replication_slots WHERE slot_name = %s"
+        until(lambda: self.connection.execute(heard, [reached, self.slot]).fetchone()[0], "it has come nearer")
+
+
 @contextmanager
 def receiving(url):
-    """A replica that has begun to receive the write-ahead log, and says nothing of how far it has come."""
+    """A replica that has begun to receive the write-ahead log, and says how far it has come when it is told to."""
     slot = f"slot_{uuid4().hex}"
     replica = pq.PGconn.connect(f"{url}&replication=true".encode())
     with psycopg.connect(url, autocommit=True) as connection:
@@ -258,7 +360,7 @@ def receiving(url):
             begin = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone()[0]
             started = replica.exec_(f"START_REPLICATION SLOT {slot} PHYSICAL {begin}".encode())
             assert started.status == pq.ExecStatus.COPY_BOTH, replica.error_message
-            yield
+            yield Replica(connection, slot, replica)
         finally:
             replica.finish()
             gone = "SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots WHERE NOT active"

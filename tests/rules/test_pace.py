@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs, is_alone, rest, smoothed
+from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs, catches_up, is_alone, rest, smoothed
 
 CALM = Signs(busy=0, waiting=0, behind=0, forced=3)
 MOST = 99
@@ -37,14 +37,29 @@ def test_whoever_waits_and_a_replica_that_falls_behind_get_the_longest_rest(pres
     assert resting(replace(CALM, **pressed)) == pytest.approx(0.01 * MOST)
 
 
+@pytest.mark.parametrize("seconds", [0, 0.001, 1])
+def test_a_replica_that_catches_up_gets_a_whole_rest_whatever_the_batch_took(seconds):
+    lagging = replace(CALM, behind=BEHIND_BYTES + 2)
+    nearer, there = replace(lagging, behind=BEHIND_BYTES + 1), replace(lagging, behind=BEHIND_BYTES)
+    assert resting(nearer, before=lagging, seconds=seconds) == MOST_SECONDS
+    assert resting(there, before=nearer, seconds=seconds) == 0
+
+
+@given(signs, signs)
+def test_of_two_looks_only_one_can_have_seen_a_replica_catch_up(now, then):
+    assert not (catches_up(now, then) and catches_up(then, now))
+    assert not catches_up(now, now)
+
+
 @given(signs, st.floats(0, 1e6), signs, st.floats(0, 100), st.floats(0, 99))
 def test_no_rest_is_longer_than_it_may(now, busy, before, seconds, most):
-    assert 0 <= resting(now, busy, before, seconds, most) <= min(seconds * most, MOST_SECONDS)
+    longest = MOST_SECONDS if catches_up(now, before) else min(seconds * most, MOST_SECONDS)
+    assert 0 <= resting(now, busy, before, seconds, most) <= longest
 
 
-@given(st.lists(signs, min_size=1), st.floats(0, 99))
-def test_none_is_without_rest(looks, busy):
-    assert all(resting(now, busy, most=0) == 0 for now in looks)
+@given(st.lists(signs, min_size=1), st.floats(0, 99), signs)
+def test_none_is_without_rest(looks, busy, before):
+    assert all(resting(now, busy, before, most=0) == 0 for now in looks)
 
 
 def test_who_was_at_work_is_forgotten_only_after_some_looks():
