@@ -38,6 +38,8 @@ class Sweep(Base):
             for what was due then; NULL where its plan is frozen.
         held_at: since when a gate keeps it; NULL when none does.
         held_for: why, one document for each reason.
+        planned_to_at: event of the last account in the first portions of its plan; NULL before the first of them.
+        planned_to: that account's number.
         planned: accounts in its frozen plan; NULL without one.
         planned_digest: SHA-256 of their numbers, in order, with commas between.
         approved_at: since when it may act on its plan; NULL without an approval.
@@ -65,6 +67,8 @@ class Sweep(Base):
     allowed: Mapped[int | None]
     held_at: Mapped[datetime | None]
     held_for: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    planned_to_at: Mapped[datetime | None]
+    planned_to: Mapped[int | None]
     planned: Mapped[int | None]
     planned_digest: Mapped[bytes | None]
     approved_at: Mapped[datetime | None]

@@ -4,9 +4,9 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, update
+from sqlalchemy import Connection, Engine, Row
 
-from models import DecisionKind, Sweep, SweepStatus
+from models import DecisionKind, SweepStatus
 from models.errors import NotThereError, Refused
 from tasks import events
 from tasks.rules.cutoff import Cutoff
@@ -18,6 +18,7 @@ from tasks.statements.control import (
     hold_sweep,
     insert_decision,
     lock_sweep,
+    plan_on,
     plan_some,
     reject_sweep,
     release_sweep,
@@ -73,10 +74,13 @@ def _freeze_some(engine: Engine, sweep_id: int, cutoff: Cutoff) -> bool:
         locked = connection.execute(lock_sweep(sweep_id)).one()
         if locked.status != SweepStatus.HELD or locked.planned is not None:
             return False
-        if connection.scalar(plan_some(sweep_id, cutoff, limit=PORTION)) == PORTION:
-            return True
-        connection.execute(freeze_plan(sweep_id))
-        return False
+        after = None if locked.planned_to is None else (locked.planned_to_at, locked.planned_to)
+        portion = connection.execute(plan_some(sweep_id, cutoff, after=after, limit=PORTION)).one_or_none()
+        if portion is None:
+            connection.execute(freeze_plan(sweep_id))
+            return False
+        connection.execute(plan_on(sweep_id, to=(portion.event_at, portion.account_id)))
+        return True
 
 
 def void(engine: Engine, sweep: Row[Any]) -> None:
@@ -96,7 +100,7 @@ def free(engine: Engine, sweep: Row[Any]) -> None:
     with transaction(engine) as connection:
         if sweep.approved_at is None:
             connection.execute(delete_plan(sweep.id))
-            connection.execute(update(Sweep).where(Sweep.id == sweep.id).values(planned=None, planned_digest=None))
+            connection.execute(plan_on(sweep.id, to=None))
         reason = "; ".join(stop["detail"] for stop in sweep.held_for)
         _decide(connection, DecisionKind.FREED, sweep, WORKER, f"no longer so: {reason}")
     log.warning(events.SWEEP_FREED, sweep=sweep.id, policy=sweep.policy)

@@ -27,7 +27,6 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, inse
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from models import (
-    Account,
     Decision,
     DecisionKind,
     Forecast,
@@ -41,7 +40,7 @@ from models import (
 from models.base import Instant
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.gate import Stop
-from tasks.statements.due import due
+from tasks.statements.due import due_after
 
 __all__ = [
     "CLOCK",
@@ -55,6 +54,7 @@ __all__ = [
     "insert_forecast",
     "insert_pause",
     "lock_sweep",
+    "plan_on",
     "plan_one",
     "plan_some",
     "reject_sweep",
@@ -138,13 +138,25 @@ def reject_sweep(sweep_id: int) -> ReturningUpdate[int]:
     )
 
 
-def plan_some(sweep_id: int, cutoff: Cutoff, *, limit: int) -> Select[int]:
-    """Write down who is due now and not in the plan yet, so many at most; one row, how many there were."""
-    is_planned = there_is().where(PlannedAccount.sweep_id == sweep_id, PlannedAccount.account_id == Account.id)
-    rows = due(cutoff, now=func.now()).where(not_(is_planned)).limit(limit).subquery("rows")
+def plan_some(
+    sweep_id: int, cutoff: Cutoff, *, after: tuple[datetime, int] | None, limit: int
+) -> Select[datetime, int]:
+    """Write down who is due now and comes after so far as a plan has come, so many at most.
+
+    One row, of the last of them: (event_at, account_id); none where there was nobody left.
+    """
+    rows = due_after(cutoff, after, now=func.now()).limit(limit).cte("rows")
     plan = select(literal(sweep_id, BigInteger), rows.c.account_id)
-    planned = insert(PlannedAccount).from_select(["sweep_id", "account_id"], plan).returning(PlannedAccount.account_id)
-    return select(func.count()).select_from(planned.cte("planned"))
+    planned = insert(PlannedAccount).from_select(["sweep_id", "account_id"], plan).cte("planned")
+    last = select(rows.c.event_at, rows.c.account_id).order_by(rows.c.event_at.desc(), rows.c.account_id.desc())
+    return last.limit(1).add_cte(planned)
+
+
+def plan_on(sweep_id: int, *, to: tuple[datetime, int] | None) -> Update:
+    """Write down how far a plan has come, by event and number of its last account; None: it is not begun."""
+    at, account_id = to or (None, None)
+    values = {"planned": None, "planned_digest": None, "planned_to_at": at, "planned_to": account_id}
+    return update(Sweep).where(Sweep.id == sweep_id).values(values)
 
 
 def freeze_plan(sweep_id: int) -> Update:

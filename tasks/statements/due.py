@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Select,
     SQLColumnExpression,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    tuple_,
     type_coerce,
     union,
     union_all,
@@ -34,6 +36,7 @@ __all__ = [
     "count_holds",
     "count_late",
     "due",
+    "due_after",
     "due_since",
     "held",
     "is_unreleased",
@@ -122,6 +125,16 @@ def due_since(cutoff: Cutoff, since: Cutoff | None, *, now: Instantish) -> Selec
     """Select who is due at one cutoff and was not at an earlier one; rows as `due` says."""
     rows = due(cutoff, now=now)
     return rows if since is None else rows.where(not_(_within(since)))
+
+
+def due_after(cutoff: Cutoff, after: tuple[datetime, int] | None, *, now: Instantish) -> Select[int, datetime]:
+    """Select who is due and comes, in the order of `due`, after the one with this event and number; rows as it says."""
+    rows = due(cutoff, now=now)
+    if after is None:
+        return rows
+    is_purge = cutoff.policy == PolicyName.PURGE
+    order = (JobSeeking.invalidated_at, JobSeeking.account_id) if is_purge else (Account.withdrawn_at, Account.id)
+    return rows.where(tuple_(*order) > tuple_(literal(after[0], Instant), literal(after[1], BigInteger)))
 
 
 def count_accounts(*, most: int) -> Select[int]:

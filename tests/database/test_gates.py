@@ -226,27 +226,28 @@ def portions(monkeypatch):
 
 
 @pytest.mark.usefixtures("portions")
-@pytest.mark.parametrize(("due", "portions_before_the_last"), [(5, 2), (4, 2), (1, 0)])
+@pytest.mark.parametrize("accounts", [closable, purgeable])
+@pytest.mark.parametrize("written", [[2, 4, 5], [2, 4], [1]])
 def test_a_large_plan_is_written_down_a_portion_a_minute_and_approved_only_when_it_is_whole(
-    by_hand, engine, due, portions_before_the_last
+    by_hand, engine, accounts, written
 ):
     hand = by_hand(ceiling_accounts=0)
-    numbers = closable(engine, due)
-    number = hand.request()
-    for written in range(1, portions_before_the_last + 1):
+    due = written[-1]
+    numbers = accounts(engine, due)
+    number = hand.request("counter_only" if accounts is closable else "purge")
+    for so_far in written:
         assert hand.sweep(number).planned is None
-        assert hand.rows("SELECT count(*) FROM planned_accounts") == [(2 * written,)]
+        assert hand.rows("SELECT count(*) FROM planned_accounts") == [(so_far,)]
         with pytest.raises(Refused, match="not written down yet"):
             control.approve(engine, number, **SAYS)
     digest = sha256(",".join(map(str, numbers)).encode()).digest()
     held = hand.sweep(number)
     assert (held.planned, held.planned_digest) == (due, digest)
-    (later,) = closable(engine)
+    accounts(engine)
     assert hand.sweep(number).planned == due, "what is whole is not added to"
     control.approve(engine, number, **SAYS)
     assert hand.carry_out(number).accounts == due
-    assert closed(hand) == numbers
-    assert later not in numbers
+    assert hand.rows("SELECT account_id FROM actions ORDER BY 1") == [(each,) for each in numbers]
 
 
 @pytest.mark.usefixtures("portions")
@@ -258,6 +259,8 @@ def test_a_sweep_that_goes_on_by_itself_forgets_a_plan_that_was_begun(by_hand, e
     assert hand.rows("SELECT count(*) FROM planned_accounts") == [(2,)]
     control.free(engine, hand.row(number))
     assert hand.rows("SELECT count(*) FROM planned_accounts") == [(0,)]
+    row = hand.row(number)
+    assert (row.planned_to_at, row.planned_to) == (None, None), "the next one begins anew"
 
 
 def test_a_rejected_sweep_touches_nothing_and_keeps_no_plan(by_hand, engine):
