@@ -67,14 +67,15 @@ def main() -> None:
         finally:
             # Before their directory goes, or they would run on without one.
             embedded.release()
-    written = report.write(bench.raw, size, about)
+    compared = report.compare(bench.raw, size)
+    written = report.write(bench.raw, compared, about)
     picture = report.draw(bench.raw)
     print(written)
     if not asked.smoke:
         stem = RESULTS / "-".join([f"{datetime.now(UTC):%Y-%m-%d}", *(asked.only or [])])
         stem.with_suffix(".md").write_text(written)
-        raw = {"about": about, "raw": bench.raw}
-        stem.with_suffix(".json").write_text(json.dumps(raw, ensure_ascii=False, indent=1) + "\n")
+        kept = {"about": about, "compared": [each._asdict() for each in compared], "raw": bench.raw}
+        stem.with_suffix(".json").write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
         if picture:
             stem.with_suffix(".svg").write_text(picture)
 

@@ -1,8 +1,9 @@
 """The report of a run: what is compared with what, every round of every figure, a picture of the main comparison."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from statistics import median
+from typing import NamedTuple
 
 import pygal
 
@@ -16,7 +17,7 @@ from benchmarks.sizes import Size
 from benchmarks.verification import figure
 from models import PolicyName
 
-__all__ = ["Figures", "draw", "write"]
+__all__ = ["Compared", "Figures", "compare", "draw", "write"]
 
 # Each figure's rounds, by its name.
 Figures = Mapping[str, list[float]]
@@ -31,15 +32,31 @@ TO_ORMS = {"django": "Django, 500 at a time", "orm": "the ORM one by one"}
 COMPARED = {PolicyName.PURGE: TO_SQL | TO_ORMS, PolicyName.COUNTER_ONLY: TO_SQL}
 
 
-def write(figures: Figures, size: Size, about: Mapping[str, str]) -> str:
+class Compared(NamedTuple):
+    """The medians of two figures, and the one by the other."""
+
+    compared: str
+    ratio: float
+    this: float
+    that: float
+
+
+def compare(figures: Figures, size: Size) -> list[Compared]:
+    """Return what was measured of all that is compared."""
+    compared = []
+    for title, this, that in _comparisons(size):
+        if this in figures:
+            ours, theirs = median(figures[this]), median(figures[that])
+            compared.append(Compared(title, ours / theirs, ours, theirs))
+    return compared
+
+
+def write(figures: Figures, compared: Iterable[Compared], about: Mapping[str, str]) -> str:
     """Return the report in Markdown."""
     lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
     lines += ["", f"Medians of rounds. {ORDER}", ""]
     lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
-    for title, this, that in _comparisons(size):
-        if this in figures:
-            ours, theirs = median(figures[this]), median(figures[that])
-            lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
+    lines += [f"| {title} | {ratio:.2f} | {this:,.2f} | {that:,.2f} |" for title, ratio, this, that in compared]
     lines += ["", "| figure | rounds |", "|---|---|"]
     lines += [f"| {name} | {', '.join(f'{value:,.2f}' for value in values)} |" for name, values in figures.items()]
     return "\n".join(lines) + "\n"
