@@ -10,7 +10,7 @@ import pygal
 from benchmarks.gentle import ALONE, MODES, p99
 from benchmarks.guessing import DOES_NOT, EXISTS
 from benchmarks.latency import PAGES, answer
-from benchmarks.measures import peak
+from benchmarks.measures import DEFAULT, ONE_LANE, SIDE_BY_SIDE, peak
 from benchmarks.partitioned import ORDINARY, PARTITIONED
 from benchmarks.scanning import scanned
 from benchmarks.sizes import Size
@@ -22,12 +22,18 @@ __all__ = ["Compared", "Figures", "compare", "draw", "write"]
 # Each figure's rounds, by its name.
 Figures = Mapping[str, list[float]]
 
-ORDER = "What is compared takes turns in one database; sizes, pages and memory come one after another."
+ORDER = f"""\
+What is compared takes turns in one database; sizes, pages and memory come one after another.
+The Celery path has {DEFAULT.drains} lanes, and all else one connection, where nothing else is said."""
 TO_SQL = {
     "without celery": "its statements without Celery",
     "raw": "the raw loop",
     "at once": "one statement for all",
 }
+LIKE_TO_LIKE = [
+    (f"{DEFAULT.drains} lanes to {DEFAULT.drains} connections", "celery", SIDE_BY_SIDE),
+    ("1 lane to 1 connection", ONE_LANE, "raw"),
+]
 TO_ORMS = {"django": "Django, 500 at a time", "orm": "the ORM one by one"}
 COMPARED = {PolicyName.PURGE: TO_SQL | TO_ORMS, PolicyName.COUNTER_ONLY: TO_SQL}
 
@@ -89,6 +95,8 @@ def draw(figures: Figures) -> str | None:
 def _comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
     """Yield what is compared: a title and the names of two figures, of which the first stands above the line."""
     for policy, ways in COMPARED.items():
+        for title, this, that in LIKE_TO_LIKE:
+            yield f"{policy}: full Celery path to the raw loop, {title}", _rate(policy, this), _rate(policy, that)
         for way, title in ways.items():
             yield f"{policy}: full Celery path to {title}", _rate(policy, "celery"), _rate(policy, way)
     least, most = size.idle[0], size.idle[-1]
