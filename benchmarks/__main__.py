@@ -69,7 +69,7 @@ def main() -> None:
             embedded.release()
     compared = report.compare(bench.raw, size)
     written = report.write(bench.raw, compared, about)
-    picture = report.draw(bench.raw)
+    picture = report.draw(bench.raw, size)
     print(written)
     if not asked.smoke:
         stem = RESULTS / "-".join([f"{datetime.now(UTC):%Y-%m-%d}", *(asked.only or [])])

@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 from sqlalchemy import Engine, make_url, text
 
-from benchmarks.django_orm import django_purge
+from benchmarks.django_orm import by_django, django_purge
 from benchmarks.populations import cutoff_of, fill_thin, fill_whole
 from benchmarks.sizes import Size
 from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running, running_worker, without_celery
@@ -119,17 +119,18 @@ def throughput(bench: Bench, size: Size) -> None:
     """Purge and close slices in turns: ours with and without Celery, raw SQL in a loop and at once, and two ORMs."""
     everywhere = ("celery", SIDE_BY_SIDE, ONE_LANE, "raw", "without celery", "at once")
     purging = [(name, size.purge_slice) for name in everywhere]
-    purging += [("django", size.django_slice), ("orm", size.orm_slice)]
+    purging += [(by_django(each), max(each, size.django_slice)) for each in size.django_batches]
+    purging += [("orm", size.orm_slice)]
     with bench.database() as (url, engine):
         order = _interleaved(purging, size.rounds)
         fill_slices(bench, engine, [accounts for _, accounts in order])
-        _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in order])
+        _rounds(bench, url, engine, PolicyName.PURGE, size, [name for name, _ in order])
     with bench.database() as (url, engine):
         order = _interleaved([(name, size.thin_slice) for name in everywhere], size.rounds)
         due = [accounts for _, accounts in order]
         bench.say(f"making {sum(due):,} withdrawn accounts")
         fill_thin(engine, due)
-        _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, [name for name, _ in order])
+        _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, size, [name for name, _ in order])
 
 
 def batch_sizes(bench: Bench, size: Size) -> None:
@@ -166,7 +167,7 @@ def _interleaved(variants: list[tuple[str, int]], rounds: int) -> list[tuple[str
     return [each for number in range(rounds) for each in (variants if number % 2 == 0 else variants[::-1])]
 
 
-def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants: list[str]) -> None:
+def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, size: Size, variants: list[str]) -> None:
     # With a broker's database of its own: no worker takes what is sent to the other.
     narrow = replace(bench, broker_url=f"{bench.broker_url}?virtual_host=1")
     ways: dict[str, Way] = {
@@ -176,7 +177,7 @@ def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants
         "raw": partial(raw_loop, url, policy),
         SIDE_BY_SIDE: partial(raw_loop, url, policy, connections=DEFAULT.drains),
         "at once": partial(raw_at_once, url, policy),
-        "django": partial(django_purge, engine, url),
+        **{by_django(each): partial(django_purge, engine, url, each) for each in size.django_batches},
         "orm": partial(orm_purge, engine),
     }
     with bench.worker(url, f"throughput-{policy}"), narrow.worker(url, f"throughput-{policy}-narrow", drains=1):
