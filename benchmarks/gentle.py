@@ -73,10 +73,10 @@ def p99(mode: str) -> str:
 def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
     """Load the database at half of what it can do, alone and beside purges: milliseconds.
 
-    The worker is as it is deployed, with a beat. A stretch alone comes before each purge. One that does not rest, of so
-    many `accounts`, is measured once: it is beyond comparison.
+    The worker is as it is deployed, with a beat. A stretch alone comes before each purge. The first
+    and the last purge, of so many `accounts`, do not rest: what the hour between does to the machine shows in both.
     """
-    modes = [RESTS] * rounds + [DOES_NOT]
+    modes = [DOES_NOT, *[RESTS] * rounds, DOES_NOT]
     due = {RESTS: max(1, accounts // MUCH_LESS), DOES_NOT: accounts}
     with bench.database() as (url, engine):
         app = bench.app(url)
