@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from statistics import median
+from statistics import median, quantiles
 from typing import NamedTuple
 
 import pygal
@@ -22,6 +22,8 @@ __all__ = ["Compared", "Figures", "compare", "draw", "write"]
 
 # Each figure's rounds, by its name.
 Figures = Mapping[str, list[float]]
+# Of more rounds than these only quantiles are told; all of them are kept in JSON.
+TOLD = 10
 
 ORDER = f"""\
 What is compared takes turns in one database; sizes, pages and memory come one after another.
@@ -63,7 +65,7 @@ def write(figures: Figures, compared: Iterable[Compared], about: Mapping[str, st
     lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
     lines += [f"| {title} | {ratio:.2f} | {this:,.2f} | {that:,.2f} |" for title, ratio, this, that in compared]
     lines += ["", "| figure | rounds |", "|---|---|"]
-    lines += [f"| {name} | {', '.join(f'{value:,.2f}' for value in values)} |" for name, values in figures.items()]
+    lines += [f"| {name} | {_told(values)} |" for name, values in figures.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -120,6 +122,13 @@ def _to_orms(figures: Figures, size: Size) -> dict[str, str]:
     ways = map(by_django, size.django_batches)
     fastest = max(ways, key=lambda way: median(figures.get(_rate(PolicyName.PURGE, way), [0])))
     return {fastest: f"{fastest}, its fastest", "orm": "the ORM one by one"}
+
+
+def _told(values: list[float]) -> str:
+    if len(values) <= TOLD:
+        return ", ".join(f"{value:,.2f}" for value in values)
+    tenths = quantiles(values, n=10)
+    return f"p10 {tenths[0]:,.2f}, median {median(values):,.2f}, p90 {tenths[-1]:,.2f} of {len(values)}"
 
 
 def _rate(policy: PolicyName, way: str) -> str:
