@@ -101,10 +101,17 @@ def _about(bench: Bench) -> dict[str, str]:
     return {
         "revision": described.stdout.strip() or "not from a checkout",
         "machine": f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB, {platform.machine()}, {platform.system()}",
+        "processor": _processor(),
         "python": platform.python_version(),
         "postgresql": f"{shown['server_version']}, shared_buffers {shown['shared_buffers']}, fsync {shown['fsync']}",
         **{name: version(name) for name in PACKAGES},
     }
+
+
+def _processor() -> str:
+    """Return its model, where the kernel knows one: on some machines, as on ARM, it does not."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "not named by the kernel")
 
 
 if __name__ == "__main__":
