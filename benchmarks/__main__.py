@@ -63,7 +63,10 @@ def main() -> None:
             bench = Bench(given or str(servers.database_url), str(servers.broker_url), Path(var), _say)
             for part in asked.only or PARTS:
                 PARTS[part](bench, size)
-            about = _about(bench) | {"command": " ".join(["make bench", *_options(asked.only)])}
+            about = _about(bench) | {
+                "slices": _slices(size),
+                "command": " ".join(["make bench", *_options(asked.only)]),
+            }
         finally:
             # Before their directory goes, or they would run on without one.
             embedded.release()
@@ -82,6 +85,13 @@ def main() -> None:
 
 def _options(parts: list[str] | None) -> list[str]:
     return [f'BENCH="{" ".join(f"--only {part}" for part in parts)}"'] if parts else []
+
+
+def _slices(size: Size) -> str:
+    return (
+        f"{size.purge_slice:,} accounts to purge, by Django {size.django_slice:,} or what it takes at a time if more,"
+        f" by the ORM {size.orm_slice:,}; {size.thin_slice:,} to close"
+    )
 
 
 def _say(line: str) -> None:
