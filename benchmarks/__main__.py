@@ -63,24 +63,35 @@ def main() -> None:
             bench = Bench(given or str(servers.database_url), str(servers.broker_url), Path(var), _say)
             for part in asked.only or PARTS:
                 PARTS[part](bench, size)
-            about = _about(bench) | {"command": " ".join(["make bench", *_options(asked.only)])}
+            about = _about(bench) | {
+                "slices": _slices(size),
+                "command": " ".join(["make bench", *_options(asked.only)]),
+            }
         finally:
             # Before their directory goes, or they would run on without one.
             embedded.release()
-    written = report.write(bench.raw, size, about)
-    picture = report.draw(bench.raw)
+    compared = report.compare(bench.raw, size)
+    written = report.write(bench.raw, compared, about)
+    picture = report.draw(bench.raw, size)
     print(written)
     if not asked.smoke:
         stem = RESULTS / "-".join([f"{datetime.now(UTC):%Y-%m-%d}", *(asked.only or [])])
         stem.with_suffix(".md").write_text(written)
-        raw = {"about": about, "raw": bench.raw}
-        stem.with_suffix(".json").write_text(json.dumps(raw, ensure_ascii=False, indent=1) + "\n")
+        kept = {"about": about, "compared": [each._asdict() for each in compared], "raw": bench.raw}
+        stem.with_suffix(".json").write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
         if picture:
             stem.with_suffix(".svg").write_text(picture)
 
 
 def _options(parts: list[str] | None) -> list[str]:
     return [f'BENCH="{" ".join(f"--only {part}" for part in parts)}"'] if parts else []
+
+
+def _slices(size: Size) -> str:
+    return (
+        f"{size.purge_slice:,} accounts to purge, by Django {size.django_slice:,} or what it takes at a time if more,"
+        f" by the ORM {size.orm_slice:,}; {size.thin_slice:,} to close"
+    )
 
 
 def _say(line: str) -> None:
@@ -100,10 +111,17 @@ def _about(bench: Bench) -> dict[str, str]:
     return {
         "revision": described.stdout.strip() or "not from a checkout",
         "machine": f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB, {platform.machine()}, {platform.system()}",
+        "processor": _processor(),
         "python": platform.python_version(),
         "postgresql": f"{shown['server_version']}, shared_buffers {shown['shared_buffers']}, fsync {shown['fsync']}",
         **{name: version(name) for name in PACKAGES},
     }
+
+
+def _processor() -> str:
+    """Return its model, where the kernel knows one: on some machines, as on ARM, it does not."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "not named by the kernel")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same purge by Django: `QuerySet.delete()` on as many accounts at a time as the raw loop takes."""
+"""The same purge by Django: `QuerySet.delete()` on so many accounts at a time."""
 
 from datetime import datetime
 from functools import cache
@@ -13,13 +13,17 @@ from sqlalchemy import Engine, Table, make_url, select
 from models import JobSeeking
 from tasks.statements.purge import owned_tables
 
-__all__ = ["django_purge"]
+__all__ = ["by_django", "django_purge"]
 
 APP = "benchmarks"
-BATCH_ACCOUNTS = 500
 
 
-def django_purge(engine: Engine, url: str, cutoff: datetime) -> tuple[int, float]:
+def by_django(each: int) -> str:
+    """Return the name of a way."""
+    return f"Django, {each:,} at a time"
+
+
+def django_purge(engine: Engine, url: str, each: int, cutoff: datetime) -> tuple[int, float]:
     """Purge a slice as Django does where nothing listens to its signals, logging nothing; returns accounts, seconds."""
     accounts = _model(url)
     due = select(JobSeeking.account_id).where(JobSeeking.invalidated_at <= cutoff).order_by(JobSeeking.invalidated_at)
@@ -28,8 +32,8 @@ def django_purge(engine: Engine, url: str, cutoff: datetime) -> tuple[int, float
     try:
         connection.ensure_connection()
         began = perf_counter()
-        for first in range(0, len(numbers), BATCH_ACCOUNTS):
-            accounts.objects.filter(pk__in=numbers[first : first + BATCH_ACCOUNTS]).delete()
+        for first in range(0, len(numbers), each):
+            accounts.objects.filter(pk__in=numbers[first : first + each]).delete()
         return len(numbers), perf_counter() - began
     finally:
         connection.close()

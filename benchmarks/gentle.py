@@ -73,10 +73,10 @@ def p99(mode: str) -> str:
 def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
     """Load the database at half of what it can do, alone and beside purges: milliseconds.
 
-    The worker is as it is deployed, with a beat. A stretch alone comes before each purge. One that does not rest, of so
-    many `accounts`, is measured once: it is beyond comparison.
+    The worker is as it is deployed, with a beat. A stretch alone comes before each purge. The first
+    and the last purge, of so many `accounts`, do not rest: what the hour between does to the machine shows in both.
     """
-    modes = [RESTS] * rounds + [DOES_NOT]
+    modes = [DOES_NOT, *[RESTS] * rounds, DOES_NOT]
     due = {RESTS: max(1, accounts // MUCH_LESS), DOES_NOT: accounts}
     with bench.database() as (url, engine):
         app = bench.app(url)
@@ -106,7 +106,7 @@ def gentle(bench: Bench, *, accounts: int, seconds: int, rounds: int) -> None:
                 loaded = executor.submit(load.run, BEFORE_SECONDS + seconds, rate=most / 2)
                 sleep(BEFORE_SECONDS)
                 began = time()
-                celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number + 1), look_every=LOOK_SECONDS)
+                celery_sweep(app, engine, PolicyName.PURGE, cutoff_of(2 * number + 1), look_every=LOOK_SECONDS)
                 ran = loaded.result()
             done = load.purged_until(max(at for at, _ in ran))
             _note(bench, mode, _since(began, ran))
@@ -127,7 +127,7 @@ def _warm_up(app: Celery, engine: Engine, number: int) -> None:
     """Let each process meet what it does."""
     for entry in list(app.conf.beat_schedule.values()) * 3 * (DEFAULT.drains + 1):
         app.send_task(entry["task"])
-    celery_sweep(engine, PolicyName.PURGE, cutoff_of(2 * number))
+    celery_sweep(app, engine, PolicyName.PURGE, cutoff_of(2 * number))
 
 
 def _since(began: float, ran: list[Ran]) -> list[Ran]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 from sqlalchemy import Engine, make_url, text
 
-from benchmarks.django_orm import django_purge
+from benchmarks.django_orm import by_django, django_purge
 from benchmarks.populations import cutoff_of, fill_thin, fill_whole
 from benchmarks.sizes import Size
 from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running, running_worker, without_celery
@@ -23,9 +23,23 @@ from worker.database import connect
 from worker.servers import Addresses
 from worker.settings import Settings
 
-__all__ = ["DEFAULT", "Bench", "batch_sizes", "drains", "fill_slices", "measure", "memory", "peak", "throughput"]
+__all__ = [
+    "DEFAULT",
+    "ONE_LANE",
+    "SIDE_BY_SIDE",
+    "Bench",
+    "batch_sizes",
+    "drains",
+    "fill_slices",
+    "measure",
+    "memory",
+    "peak",
+    "throughput",
+]
 
 DEFAULT = Settings()
+# The worker as if it were one connection, and the raw loop in as many as the worker has lanes: like beside like.
+ONE_LANE, SIDE_BY_SIDE = "celery, 1 lane", f"raw, {DEFAULT.drains} connections"
 
 # Does all that is due by a cutoff; returns accounts and seconds.
 Way = Callable[[datetime], tuple[int, float]]
@@ -103,19 +117,20 @@ class Bench:
 
 def throughput(bench: Bench, size: Size) -> None:
     """Purge and close slices in turns: ours with and without Celery, raw SQL in a loop and at once, and two ORMs."""
-    everywhere = ("celery", "without celery", "raw", "at once")
+    everywhere = ("celery", SIDE_BY_SIDE, ONE_LANE, "raw", "without celery", "at once")
     purging = [(name, size.purge_slice) for name in everywhere]
-    purging += [("django", size.django_slice), ("orm", size.orm_slice)]
+    purging += [(by_django(each), max(each, size.django_slice)) for each in size.django_batches]
+    purging += [("orm", size.orm_slice)]
     with bench.database() as (url, engine):
         order = _interleaved(purging, size.rounds)
         fill_slices(bench, engine, [accounts for _, accounts in order])
-        _rounds(bench, url, engine, PolicyName.PURGE, [name for name, _ in order])
+        _rounds(bench, url, engine, PolicyName.PURGE, size, [name for name, _ in order])
     with bench.database() as (url, engine):
         order = _interleaved([(name, size.thin_slice) for name in everywhere], size.rounds)
         due = [accounts for _, accounts in order]
         bench.say(f"making {sum(due):,} withdrawn accounts")
         fill_thin(engine, due)
-        _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, [name for name, _ in order])
+        _rounds(bench, url, engine, PolicyName.COUNTER_ONLY, size, [name for name, _ in order])
 
 
 def batch_sizes(bench: Bench, size: Size) -> None:
@@ -134,10 +149,10 @@ def drains(bench: Bench, size: Size) -> None:
     with bench.database() as (url, engine):
         order = _interleaved([(str(each), size.purge_slice) for each in size.drains], min(size.rounds, 3))
         fill_slices(bench, engine, [accounts for _, accounts in order])
-        bench.app(url)
+        app = bench.app(url)
         for number, (each, _) in enumerate(order):
             with bench.worker(url, f"drains-{number}", drains=int(each)):
-                way = partial(celery_sweep, engine, PolicyName.PURGE)
+                way = partial(celery_sweep, app, engine, PolicyName.PURGE)
                 measure(bench, engine, f"purge by {each} at once", way, cutoff_of(number))
 
 
@@ -152,17 +167,20 @@ def _interleaved(variants: list[tuple[str, int]], rounds: int) -> list[tuple[str
     return [each for number in range(rounds) for each in (variants if number % 2 == 0 else variants[::-1])]
 
 
-def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, variants: list[str]) -> None:
-    bench.app(url)
+def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, size: Size, variants: list[str]) -> None:
+    # With a broker's database of its own: no worker takes what is sent to the other.
+    narrow = replace(bench, broker_url=f"{bench.broker_url}?virtual_host=1")
     ways: dict[str, Way] = {
-        "celery": partial(celery_sweep, engine, policy),
+        "celery": partial(celery_sweep, bench.app(url), engine, policy),
+        ONE_LANE: partial(celery_sweep, narrow.app(url), engine, policy),
         "without celery": partial(without_celery, engine, Settings().policies, policy),
         "raw": partial(raw_loop, url, policy),
+        SIDE_BY_SIDE: partial(raw_loop, url, policy, connections=DEFAULT.drains),
         "at once": partial(raw_at_once, url, policy),
-        "django": partial(django_purge, engine, url),
+        **{by_django(each): partial(django_purge, engine, url, each) for each in size.django_batches},
         "orm": partial(orm_purge, engine),
     }
-    with bench.worker(url, f"throughput-{policy}"):
+    with bench.worker(url, f"throughput-{policy}"), narrow.worker(url, f"throughput-{policy}-narrow", drains=1):
         for number, variant in enumerate(variants):
             measure(bench, engine, f"{policy} {variant}", ways[variant], cutoff_of(number))
 
@@ -190,10 +208,10 @@ def memory(bench: Bench, size: Size) -> None:
     """Close few and many accounts, each with fresh workers: the most memory that any of their processes took."""
     with bench.database() as (url, engine):
         fill_thin(engine, list(size.memory_slices))
-        bench.app(url)
+        app = bench.app(url)
         for number, accounts in enumerate(size.memory_slices):
             with bench.worker(url, f"memory-{accounts}") as worker:
-                celery_sweep(engine, PolicyName.COUNTER_ONLY, cutoff_of(number))
+                celery_sweep(app, engine, PolicyName.COUNTER_ONLY, cutoff_of(number))
                 most = max(_peak_mebibytes(process) for process in worker.children())
             bench.note(peak(accounts), most)
             bench.say(f"{accounts:,} due: {most:,.0f} MiB in the largest process")

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, text
 
+from models import PARTITIONED
 from worker.database import migrate
 from worker.seed import Population, seed
 
@@ -77,6 +78,12 @@ DUE = [
      WHERE id IN (SELECT id FROM closing)
     """,
 ]
+# A new log's first partition takes all that came before it, too. It makes way for one for each year, as there would be.
+YEARS = """
+SELECT make_log_partition(log, log || '_' || year,
+                          format('FOR VALUES FROM (%L) TO (%L)', year || '-01-01 00:00Z', year + 1 || '-01-01 00:00Z'))
+  FROM unnest(CAST(:logs AS text[])) AS log, generate_series(CAST(:year AS integer) - 5, :year) AS year
+"""
 # Five years of two sweeps a day, each receipt of 500 actions. The digests are none, so it is a log to look at, not to
 # verify: a verification goes on from its end.
 LONG_LOG = [
@@ -147,9 +154,13 @@ def fill_idle(engine: Engine, accounts: int) -> None:
 
 
 def fill_long_log(engine: Engine, actions: int) -> None:
-    """Write a log as long as so many actions make it."""
+    """Write a log as long as so many actions make it, in partitions of a year each."""
     migrate(engine)
+    year = datetime.now(UTC).year
     with engine.begin() as connection:
+        for log in PARTITIONED:
+            connection.exec_driver_sql(f"DROP TABLE {log}_{year}")
+        connection.execute(text(YEARS), {"logs": list(PARTITIONED), "year": year})
         for statement in LONG_LOG:
             connection.execute(text(statement), {"actions": actions} if ":actions" in statement else {})
     settle(engine)

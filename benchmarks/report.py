@@ -1,56 +1,80 @@
 """The report of a run: what is compared with what, every round of every figure, a picture of the main comparison."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from statistics import median
+from statistics import median, quantiles
+from typing import NamedTuple
 
 import pygal
 
+from benchmarks.django_orm import by_django
 from benchmarks.gentle import ALONE, MODES, p99
 from benchmarks.guessing import DOES_NOT, EXISTS
 from benchmarks.latency import PAGES, answer
-from benchmarks.measures import peak
+from benchmarks.measures import DEFAULT, ONE_LANE, SIDE_BY_SIDE, peak
 from benchmarks.partitioned import ORDINARY, PARTITIONED
 from benchmarks.scanning import scanned
 from benchmarks.sizes import Size
 from benchmarks.verification import figure
 from models import PolicyName
 
-__all__ = ["Figures", "draw", "write"]
+__all__ = ["Compared", "Figures", "compare", "draw", "write"]
 
 # Each figure's rounds, by its name.
 Figures = Mapping[str, list[float]]
+# Of more rounds than these only quantiles are told; all of them are kept in JSON.
+TOLD = 10
 
-ORDER = "What is compared takes turns in one database; sizes, pages and memory come one after another."
+ORDER = f"""\
+What is compared takes turns in one database; sizes, pages and memory come one after another.
+The Celery path has {DEFAULT.drains} lanes, and all else one connection, where nothing else is said."""
 TO_SQL = {
     "without celery": "its statements without Celery",
     "raw": "the raw loop",
     "at once": "one statement for all",
 }
-TO_ORMS = {"django": "Django, 500 at a time", "orm": "the ORM one by one"}
-COMPARED = {PolicyName.PURGE: TO_SQL | TO_ORMS, PolicyName.COUNTER_ONLY: TO_SQL}
+LIKE_TO_LIKE = [
+    (f"{DEFAULT.drains} lanes to {DEFAULT.drains} connections", "celery", SIDE_BY_SIDE),
+    ("1 lane to 1 connection", ONE_LANE, "raw"),
+]
 
 
-def write(figures: Figures, size: Size, about: Mapping[str, str]) -> str:
+class Compared(NamedTuple):
+    """The medians of two figures, and the one by the other."""
+
+    compared: str
+    ratio: float
+    this: float
+    that: float
+
+
+def compare(figures: Figures, size: Size) -> list[Compared]:
+    """Return what was measured of all that is compared."""
+    compared = []
+    for title, this, that in _comparisons(figures, size):
+        if {this, that} <= figures.keys():
+            ours, theirs = median(figures[this]), median(figures[that])
+            compared.append(Compared(title, ours / theirs, ours, theirs))
+    return compared
+
+
+def write(figures: Figures, compared: Iterable[Compared], about: Mapping[str, str]) -> str:
     """Return the report in Markdown."""
     lines = [f"# Measured on {datetime.now(UTC):%Y-%m-%d}", "", *(f"- {name}: {fact}" for name, fact in about.items())]
     lines += ["", f"Medians of rounds. {ORDER}", ""]
     lines += ["| compared | ratio | this | to that |", "|---|---|---|---|"]
-    for title, this, that in _comparisons(size):
-        if this in figures:
-            ours, theirs = median(figures[this]), median(figures[that])
-            lines.append(f"| {title} | {ours / theirs:.2f} | {ours:,.2f} | {theirs:,.2f} |")
+    lines += [f"| {title} | {ratio:.2f} | {this:,.2f} | {that:,.2f} |" for title, ratio, this, that in compared]
     lines += ["", "| figure | rounds |", "|---|---|"]
-    lines += [f"| {name} | {', '.join(f'{value:,.2f}' for value in values)} |" for name, values in figures.items()]
+    lines += [f"| {name} | {_told(values)} |" for name, values in figures.items()]
     return "\n".join(lines) + "\n"
 
 
-def draw(figures: Figures) -> str | None:
+def draw(figures: Figures, size: Size) -> str | None:
     """Return the main comparison as SVG, as multiples of the raw loop's rate; None where it was not measured."""
-    # Drawn from below.
-    ways = dict(reversed([("celery", "the worker, whole"), *TO_SQL.items(), *TO_ORMS.items()]))
     if _rate(PolicyName.PURGE, "raw") not in figures:
         return None
+    # Drawn from below.
+    ways = dict(reversed([("celery", "the worker, whole"), *TO_SQL.items(), *_to_orms(figures, size).items()]))
     chart = pygal.HorizontalBar(
         title="Accounts a second, the raw SQL loop being 1",
         width=800,
@@ -69,10 +93,12 @@ def draw(figures: Figures) -> str | None:
     return drawn
 
 
-def _comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
+def _comparisons(figures: Figures, size: Size) -> Iterator[tuple[str, str, str]]:
     """Yield what is compared: a title and the names of two figures, of which the first stands above the line."""
-    for policy, ways in COMPARED.items():
-        for way, title in ways.items():
+    for policy in (PolicyName.PURGE, PolicyName.COUNTER_ONLY):
+        for title, this, that in LIKE_TO_LIKE:
+            yield f"{policy}: full Celery path to the raw loop, {title}", _rate(policy, this), _rate(policy, that)
+        for way, title in (TO_SQL | _to_orms(figures, size)).items():
             yield f"{policy}: full Celery path to {title}", _rate(policy, "celery"), _rate(policy, way)
     least, most = size.idle[0], size.idle[-1]
     for policy in PolicyName:
@@ -90,6 +116,19 @@ def _comparisons(size: Size) -> Iterator[tuple[str, str, str]]:
     yield f"memory: {many:,} due to {few:,}", peak(many), peak(few)
     two, one = (figure(size.log_actions, jobs) for jobs in (2, 1))
     yield f"verification of {size.log_actions:,} actions: two processes to one, actions/s", two, one
+
+
+def _to_orms(figures: Figures, size: Size) -> dict[str, str]:
+    ways = map(by_django, size.django_batches)
+    fastest = max(ways, key=lambda way: median(figures.get(_rate(PolicyName.PURGE, way), [0])))
+    return {fastest: f"{fastest}, its fastest", "orm": "the ORM one by one"}
+
+
+def _told(values: list[float]) -> str:
+    if len(values) <= TOLD:
+        return ", ".join(f"{value:,.2f}" for value in values)
+    tenths = quantiles(values, n=10)
+    return f"p10 {tenths[0]:,.2f}, median {median(values):,.2f}, p90 {tenths[-1]:,.2f} of {len(values)}"
 
 
 def _rate(policy: PolicyName, way: str) -> str:

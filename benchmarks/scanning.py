@@ -46,14 +46,13 @@ def _claim_by_turns(
 ) -> None:
     with ExitStack() as stack:
         connections = {accounts: stack.enter_context(engine.connect()) for accounts, engine in engines.items()}
-        times: dict[int, list[float]] = {accounts: [] for accounts in connections}
         for _ in range(LOOKS):
             for accounts, connection in connections.items():
-                times[accounts].append(_milliseconds(connection, claiming))
+                bench.note(scanned(policy, accounts, due, "ms"), _milliseconds(connection, claiming))
         for accounts, connection in connections.items():
-            bench.note(scanned(policy, accounts, due, "ms"), median(times[accounts]))
             bench.note(scanned(policy, accounts, due, "buffers"), _buffers(connection, claiming))
-            bench.say(f"{policy}: {due:,} due among {accounts:,}, claimed in {median(times[accounts]):.2f} ms")
+            taken = median(bench.raw[scanned(policy, accounts, due, "ms")])
+            bench.say(f"{policy}: {due:,} due among {accounts:,}, claimed in {taken:.2f} ms")
 
 
 def _milliseconds(connection: Connection, statement: Select[*tuple[Any, ...]]) -> float:

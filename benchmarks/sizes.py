@@ -7,11 +7,12 @@ __all__ = ["FULL", "SMOKE", "Size"]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a run is; every slice is so many accounts."""
+    """How large a run is; every slice is so many accounts, and Django's a whole batch at least."""
 
     rounds: int
     purge_slice: int
     django_slice: int
+    django_batches: tuple[int, ...]
     orm_slice: int
     batch_slice: int
     batches: tuple[int, ...]
@@ -32,7 +33,8 @@ class Size:
 FULL = Size(
     rounds=5,
     purge_slice=12_000,
-    django_slice=4_000,
+    django_slice=1_000,
+    django_batches=(100, 500, 2_000, 4_000),
     orm_slice=150,
     batch_slice=10_000,
     batches=(100, 300, 1_000, 3_000, 10_000),
@@ -53,6 +55,7 @@ SMOKE = Size(
     rounds=1,
     purge_slice=100,
     django_slice=20,
+    django_batches=(10, 40),
     orm_slice=10,
     batch_slice=50,
     batches=(10, 50),

@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any, TypeVar
 
 import psycopg
+from celery import Celery
 from sqlalchemy import Connection, Engine, Select, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -22,7 +25,6 @@ from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.purge import owned_tables
 from tasks.statements.sweeps import insert_sweep, start_sweep
-from tasks.sweep import sweep
 from tasks.transaction import transaction
 from worker.settings import Settings
 
@@ -84,15 +86,21 @@ RAW = {
 }
 
 
-def raw_loop(url: str, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
-    """Do a slice by the raw SQL loop; returns accounts and seconds."""
-    accounts = 0
-    with psycopg.connect(url) as connection:
+def raw_loop(url: str, policy: PolicyName, cutoff: datetime, *, connections: int = 1) -> tuple[int, float]:
+    """Do a slice by the raw SQL loop in so many connections side by side; returns accounts and seconds."""
+    with ExitStack() as opened, ThreadPoolExecutor(connections) as executor:
+        each = [opened.enter_context(psycopg.connect(url)) for _ in range(connections)]
         began = perf_counter()
-        while done := connection.execute(RAW[policy], {"cutoff": cutoff, "limit": RAW_BATCH_ACCOUNTS}).rowcount:
-            connection.commit()
-            accounts += done
+        accounts = sum(executor.map(partial(_loop, policy, cutoff), each))
         return accounts, perf_counter() - began
+
+
+def _loop(policy: PolicyName, cutoff: datetime, connection: psycopg.Connection) -> int:
+    accounts = 0
+    while done := connection.execute(RAW[policy], {"cutoff": cutoff, "limit": RAW_BATCH_ACCOUNTS}).rowcount:
+        connection.commit()
+        accounts += done
+    return accounts
 
 
 def raw_at_once(url: str, policy: PolicyName, cutoff: datetime) -> tuple[int, float]:
@@ -164,13 +172,13 @@ def _rows_of(account_id: int) -> Iterator[Select[Any]]:
 
 
 def celery_sweep(
-    engine: Engine, policy: PolicyName, cutoff: datetime, *, look_every: float = 0.02
+    app: Celery, engine: Engine, policy: PolicyName, cutoff: datetime, *, look_every: float = 0.02
 ) -> tuple[int, float]:
     """Do a slice as in production: a sweep's row, its message, the running workers; returns accounts and seconds."""
     began = perf_counter()
     with transaction(engine) as connection:
         sweep_id = connection.execute(_asked(Cutoff(policy, cutoff, cutoff))).scalar_one()
-    sweep.apply_async((sweep_id,))
+    app.send_task("retention.sweep", (sweep_id,))
     while True:
         with engine.connect() as connection:
             status, done = connection.execute(select(Sweep.status, Sweep.accounts).where(Sweep.id == sweep_id)).one()

@@ -8,7 +8,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 # Against SQL, ORMs, sizes, an application alone, partitions, a second process.
-COMPARED = 24
+COMPARED = 28
 
 
 @pytest.mark.timeout(900)
