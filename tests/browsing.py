@@ -117,15 +117,9 @@ class Visit:
 
 
 @contextmanager
-def visiting(
-    browser: Browser, server: Serving, language: str, *, width: int = 1280, dark: bool = False
-) -> Iterator[Visit]:
+def visiting(browser: Browser, server: Serving, language: str) -> Iterator[Visit]:
     """Open a browser window for somebody; at the end nothing may have gone wrong in it."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 800},
-        color_scheme="dark" if dark else "light",
-        locale=LOCALES[language],
-    )
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale=LOCALES[language])
     visit = Visit(context.new_page(), server, language)
     try:
         yield visit

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from browsing import Visit, chromium, launch, visiting
@@ -44,8 +43,8 @@ def visit(browser: Browser, server: Serving, language: str) -> Iterator[Visiting
     """Let somebody with a role visit the dashboard, in the language of the test; without a role they see the login."""
     with ExitStack() as windows:
 
-        def open_window(role: str | None = "operator", *, of: Serving = server, **how: Any) -> Visit:
-            visitor = windows.enter_context(visiting(browser, of, how.pop("language", language), **how))
+        def open_window(role: str | None = "operator", *, of: Serving = server, language: str = language) -> Visit:
+            visitor = windows.enter_context(visiting(browser, of, language))
             if role is None:
                 visitor.open("/login")
             else:

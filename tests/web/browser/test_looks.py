@@ -1,6 +1,5 @@
 """The page on a phone, a tablet and a desk, light and dark: nothing runs over the edge, all is easy to use and read."""
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 OVERFLOW = """
@@ -9,31 +8,33 @@ OVERFLOW = """
   .filter(e => !e.closest('.unseen, .scrolled, thead'))
   .map(e => `${e.nodeName} ${e.id} ${e.className}`)
 """
-
-
-@pytest.fixture(params=[360, 820, 1280])
-def width(request):
-    return request.param
-
-
-@pytest.fixture(params=[False, True], ids=["light", "dark"])
-def dark(request):
-    return request.param
+WIDTHS = (360, 820, 1280)
+SCHEMES = ("light", "dark")
 
 
 def faults(visitor):
-    assert visitor.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    assert visitor.page.evaluate(OVERFLOW) == []
-    found = Axe().run(visitor.page).response["violations"]
-    return [
-        (each["id"], [node["html"] for node in each["nodes"]])
-        for each in found
-        if each["impact"] in ("serious", "critical")
-    ]
+    """Show a page in every way, one after the other, and return what is wrong with it."""
+    found = []
+    for width in WIDTHS:
+        visitor.page.set_viewport_size({"width": width, "height": 800})
+        for scheme in SCHEMES:
+            visitor.page.emulate_media(color_scheme=scheme)
+            found += [(width, scheme, *each) for each in _faults(visitor.page)]
+    return found
 
 
-def test_the_dashboard_fits_and_has_no_serious_fault(stage, visit, width, dark):
-    visitor = visit("approver", width=width, dark=dark)
+def _faults(page):
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        yield "the page", "wider than the window"
+    if runs_over := page.evaluate(OVERFLOW):
+        yield "over the edge", runs_over
+    for each in Axe().run(page).response["violations"]:
+        if each["impact"] in ("serious", "critical"):
+            yield each["id"], [node["html"] for node in each["nodes"]]
+
+
+def test_the_dashboard_fits_and_has_no_serious_fault(stage, visit):
+    visitor = visit("approver")
     page = visitor.page
     page.click("#done summary")
     page.fill("#explain-account", str(stage.kept))
@@ -44,6 +45,5 @@ def test_the_dashboard_fits_and_has_no_serious_fault(stage, visit, width, dark):
     assert faults(visitor) == []
 
 
-def test_the_login_fits_and_has_no_serious_fault(visit, width, dark):
-    visitor = visit(None, width=width, dark=dark)
-    assert faults(visitor) == []
+def test_the_login_fits_and_has_no_serious_fault(visit):
+    assert faults(visit(None)) == []
