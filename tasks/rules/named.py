@@ -4,7 +4,9 @@ from unicodedata import category
 
 from models.errors import Refused
 
-__all__ = ["LONGEST", "fault", "require_named"]
+__all__ = ["LONGEST", "OURS", "fault", "require_named"]
+
+OURS = ("beat", "worker")  # what is recorded for what they do by themselves
 
 LONGEST = {"actor": 100, "reason": 1000}
 UNWRITABLE = ("Cc", "Cs")  # controls, and what stands for bytes that are no text
@@ -30,9 +32,11 @@ def require_named(*, actor: object, reason: object) -> None:
     """Make sure that both can be recorded; they may come from a message, and so be anything.
 
     Raises:
-        Refused: one is blank, too long, or nothing that could be written down.
+        Refused: one is blank, too long, or nothing that could be written down; or the actor has a name of `OURS`.
     """
     for name, text in (("actor", actor), ("reason", reason)):
         found = fault(name, text) if isinstance(text, str) else "is no text"
         if found:
             raise Refused(f"{name} {found}")
+    if str(actor).strip().casefold() in OURS:
+        raise Refused(f"actor may not be {' or '.join(OURS)}, which are recorded for what these do by themselves")

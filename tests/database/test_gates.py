@@ -731,7 +731,7 @@ def test_no_further_tick_is_claimed_while_one_is_held_and_then_only_the_latest(b
     _, (next_number, tick, _) = ticks(hand)
     assert tick == DAY + 5 * MINUTE
     hand.sweep(next_number)
-    control.approve(engine, next_number, actor="beat", reason="r")
+    control.approve(engine, next_number, **SAYS)
     assert hand.carry_out(next_number).accounts == 1
     clock.set(DAY + 9 * MINUTE)
     hand.do("dispatch")

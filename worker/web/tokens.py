@@ -14,7 +14,7 @@ from unicodedata import category
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from models.errors import InvalidConfiguration
-from tasks.rules.named import LONGEST
+from tasks.rules.named import LONGEST, OURS
 from tasks.rules.records import without_doubles
 from worker.secret_files import read_private
 
@@ -26,7 +26,7 @@ PREFIX = "retention_"
 FILE = "RETENTION_WEB_TOKENS_FILE"
 LONGEST_FILE_BYTES = 1024 * 1024  # of thousands of tokens
 LINE_ENDS = "\u2028\u2029"  # that are no control characters
-OURS = ("beat", "local", "worker")  # what the worker's own acts are recorded under
+TAKEN = (*OURS, "local")  # by what the worker does itself, and by whoever needs no token
 
 
 class Role(IntEnum):
@@ -45,8 +45,8 @@ class Role(IntEnum):
 def _name(text: str) -> str:
     if not text.strip() or text.strip() != text or any(category(sign)[0] == "C" or sign in LINE_ENDS for sign in text):
         raise ValueError("a name in one line, without spaces around it or control characters")
-    if text.casefold() in OURS:
-        raise ValueError(f"another name than {', '.join(OURS)}, which stand for the worker itself")
+    if text.casefold() in TAKEN:
+        raise ValueError(f"another name than {', '.join(TAKEN)}, which stand for the worker itself")
     return text
 
 
