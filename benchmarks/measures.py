@@ -13,7 +13,7 @@ import psutil
 from sqlalchemy import Engine, make_url, text
 
 from benchmarks.django_orm import by_django, django_purge
-from benchmarks.populations import cutoff_of, fill_thin, fill_whole
+from benchmarks.populations import checkpoint, cutoff_of, fill_thin, fill_whole, settle
 from benchmarks.sizes import Size
 from benchmarks.variants import celery_sweep, orm_purge, raw_at_once, raw_loop, running, running_worker, without_celery
 from models import PolicyName
@@ -182,11 +182,14 @@ def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, size: Si
     }
     with bench.worker(url, f"throughput-{policy}"), narrow.worker(url, f"throughput-{policy}-narrow", drains=1):
         for number, variant in enumerate(variants):
+            if number % (len(variants) // size.rounds) == 0:
+                settle(engine)
             measure(bench, engine, f"{policy} {variant}", ways[variant], cutoff_of(number))
 
 
 def measure(bench: Bench, engine: Engine, name: str, way: Way, cutoff: datetime) -> None:
-    """Do one slice in one way; note its rate and how much of a write-ahead log it makes."""
+    """Do one slice in one way, right after a checkpoint; note its rate and how much of a write-ahead log it makes."""
+    checkpoint(engine)
     before = _written(engine)
     accounts, seconds = way(cutoff)
     bench.note(f"{name} accounts/s", accounts / seconds)

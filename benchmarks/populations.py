@@ -10,7 +10,7 @@ from models import PARTITIONED
 from worker.database import migrate
 from worker.seed import Population, seed
 
-__all__ = ["cutoff_of", "fill_due", "fill_idle", "fill_long_log", "fill_thin", "fill_whole", "settle"]
+__all__ = ["checkpoint", "cutoff_of", "fill_due", "fill_idle", "fill_long_log", "fill_thin", "fill_whole", "settle"]
 
 # Slice k is the accounts whose event lies in day k from here on. A cutoff at the end of that day, with all earlier
 # slices done, is about slice k alone; so every measurement finds work of its own in one database.
@@ -63,6 +63,15 @@ IDLE = """
           FROM generate_series(1, :accounts) AS n RETURNING id)
     INSERT INTO job_seekings (account_id, status, invalidated_at)
     SELECT id, 'invalid', now() - id % 1800 * interval '1 day' FROM made
+"""
+NO_AUTOVACUUM = """
+DO $$
+DECLARE each regclass;
+BEGIN
+    FOR each IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', each);
+    END LOOP;
+END $$
 """
 # Every n-th, with another remainder for each policy; an account withdrawn for long whose registration is valid.
 DUE = [
@@ -178,14 +187,22 @@ def settle(engine: Engine) -> None:
     """Leave behind neither dead rows nor a checkpoint that would fall into a measurement."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE)"))
+    checkpoint(engine)
+
+
+def checkpoint(engine: Engine) -> None:
+    """Let every page be written, so that whoever comes next writes the whole of each that they change first."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CHECKPOINT"))
 
 
 def _slice(engine: Engine, statements: list[str], slices: list[int]) -> None:
+    """Make the slices, in tables that only the harness vacuums: by itself it would come upon one way, not another."""
     # width_bucket gives 0 below the first bound: the ranks of slice 0 come before it.
     values = {"first": FIRST_DAY, "bounds": [total + 1 for total in accumulate(slices)], "due": sum(slices)}
     with engine.begin() as connection:
         for statement in statements:
             used = {name: value for name, value in values.items() if f":{name}" in statement}
             connection.execute(text(statement), used)
+        connection.execute(text(NO_AUTOVACUUM))
     settle(engine)
