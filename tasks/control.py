@@ -1,6 +1,6 @@
 """Control: a gate holds a sweep; a person approves or rejects it, or it goes on when its reasons have gone."""
 
-from time import monotonic
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -31,13 +31,12 @@ __all__ = ["WORKER", "approve", "free", "freeze", "hold", "reject", "void"]
 WORKER = "worker"
 # A portion of a plan takes a second or two, and where nothing of it is in memory many; then comes the next.
 PORTION = 100_000
-FREEZE_SECONDS = 30
 
 log = structlog.get_logger()
 
 
-def hold(engine: Engine, sweep: Row[Any], cutoff: Cutoff, stops: list[Stop]) -> None:
-    """Hold a sweep, and where a person can release it, freeze its plan: who would be touched, and nobody else."""
+def hold(engine: Engine, sweep: Row[Any], stops: list[Stop]) -> None:
+    """Hold a sweep, or say anew why it is held."""
     reason = "; ".join(stop.detail for stop in stops)
     # It is judged each minute; numbers that move on, as the seconds of a clock, are no news.
     is_news = [stop["gate"] for stop in sweep.held_for] != [stop.gate for stop in stops]
@@ -53,18 +52,17 @@ def hold(engine: Engine, sweep: Row[Any], cutoff: Cutoff, stops: list[Stop]) -> 
         details = [stop.detail for stop in stops if stop.gate is not Gate.PAUSE]
         gates = [stop.gate.value for stop in stops]
         log.error(events.SWEEP_HELD, sweep=sweep.id, policy=sweep.policy, gates=gates, details=details)
-    if any(stop.needs_approval for stop in stops):
-        freeze(engine, sweep, cutoff)
 
 
-def freeze(engine: Engine, sweep: Row[Any], cutoff: Cutoff) -> None:
-    """Write down a held sweep's plan, once: who is due, a portion after the other.
+def freeze(engine: Engine, sweep: Row[Any], cutoff: Cutoff, *, enough: Callable[[], bool]) -> None:
+    """Write down the plan of a held sweep that a person can release, once: who would be touched, and nobody else.
 
-    Where millions are, it is not complete when the time is up; the next minute, which judges the sweep again, goes on.
-    What becomes due afterwards, as by another mistake at the same cutoff, is not in it.
+    A portion after the other, until `enough`, which is asked after each.
+
+    Where millions are, it is not whole then; the next minute, which judges the sweep again, goes on. What becomes due
+    once it is whole, as by another mistake at the same cutoff, is not in it.
     """
-    ends = monotonic() + FREEZE_SECONDS
-    while _freeze_some(engine, sweep.id, cutoff) and monotonic() < ends:
+    while _freeze_some(engine, sweep.id, cutoff) and not enough():
         pass
 
 
@@ -95,15 +93,13 @@ def void(engine: Engine, sweep: Row[Any]) -> None:
     log.warning(events.SWEEP_REJECTED, sweep=sweep.id)
 
 
-def free(engine: Engine, sweep: Row[Any]) -> None:
+def free(connection: Connection, sweep: Row[Any]) -> None:
     """Write down that a held sweep goes on, since its reasons have gone; unless approved, its plan is forgotten."""
-    with transaction(engine) as connection:
-        if sweep.approved_at is None:
-            connection.execute(delete_plan(sweep.id))
-            connection.execute(plan_on(sweep.id, to=None))
-        reason = "; ".join(stop["detail"] for stop in sweep.held_for)
-        _decide(connection, DecisionKind.FREED, sweep, WORKER, f"no longer so: {reason}")
-    log.warning(events.SWEEP_FREED, sweep=sweep.id, policy=sweep.policy)
+    if sweep.approved_at is None:
+        connection.execute(delete_plan(sweep.id))
+        connection.execute(plan_on(sweep.id, to=None))
+    reason = "; ".join(stop["detail"] for stop in sweep.held_for)
+    _decide(connection, DecisionKind.FREED, sweep, WORKER, f"no longer so: {reason}")
 
 
 def approve(engine: Engine, sweep_id: int, *, actor: str, reason: str) -> None:

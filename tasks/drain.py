@@ -191,13 +191,14 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
 
 
 def _let_catch_up(runtime: Runtime, sweep_id: int, lane: int, time_is_up: Callable[[], bool]) -> bool:
-    """Rest until a replica has caught up, or comes no nearer, or the time is up; says whether the lane is still ours.
+    """Rest until a replica has caught up, or comes no nearer, or the time is up; says whether this lane goes on.
 
     Between two rests the lane is let go: whoever clears up a batch of it waits for one of them, not for the replica.
     """
     while runtime.pace.awaits_replica and not time_is_up():
         with transaction(runtime.engine) as connection:
-            connection.execute(hear_sweep(sweep_id))
+            if connection.scalar(hear_sweep(sweep_id)) is None:
+                return False
         if runtime.pace.rest(0, take_lane(sweep_id, lane), runtime.is_stopping) is None:
             return False
     return True

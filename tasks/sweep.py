@@ -16,6 +16,9 @@ from tasks.transaction import transaction
 
 __all__ = ["sweep"]
 
+# Then the minute's next sweep is to be judged; the plan goes on with the next minute.
+FREEZE_SECONDS = 30
+
 log = structlog.get_logger()
 
 
@@ -30,18 +33,22 @@ def sweep(self: RetentionTask, sweep_id: int) -> None:
         void(runtime.engine, current)
         return
     if current.status == SweepStatus.HELD and any(map(is_lasting, current.held_for)):
-        freeze(runtime.engine, current, cutoff)
+        freeze(runtime.engine, current, cutoff, enough=runtime.patience(FREEZE_SECONDS))
         return
     verdict = judge(runtime, current, cutoff)
     if verdict.stops:
-        hold(runtime.engine, current, cutoff, verdict.stops)
+        hold(runtime.engine, current, verdict.stops)
+        if any(stop.needs_approval for stop in verdict.stops):
+            freeze(runtime.engine, current, cutoff, enough=runtime.patience(FREEZE_SECONDS))
         return
     starting = start_sweep(sweep_id, due=verdict.due, allowed=verdict.allowed, seen=current.status)
+    is_freed = current.status == SweepStatus.HELD
     with transaction(runtime.engine) as connection:
-        started = connection.execute(starting).scalar_one_or_none()
-    if started is None:
-        return
-    if current.status == SweepStatus.HELD:
-        free(runtime.engine, current)
+        if connection.execute(starting).scalar_one_or_none() is None:
+            return
+        if is_freed:
+            free(connection, current)
+    if is_freed:
+        log.warning(events.SWEEP_FREED, sweep=sweep_id, policy=current.policy)
     log.info(events.SWEEP_STARTED, sweep=sweep_id, policy=current.policy, due=current.accounts + verdict.due)
     send_drains(sweep_id, runtime.drains)

@@ -16,7 +16,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from celeryconfig import broker_transport_options
 
-__all__ = ["NotOursError", "asking", "ours"]
+__all__ = ["REPLIES", "NotOursError", "asking", "ours"]
+
+# Where Celery has what workers answer sent.
+REPLIES = "reply.celery.pidbox"
 
 # A message that waits for longer than this is delivered again meanwhile, and again: Celery asks that none do.
 MOST_DELAY = timedelta(seconds=cast("int", broker_transport_options["visibility_timeout"]))
@@ -110,14 +113,6 @@ class _Embedded(_Part):
     chord: None = None
 
 
-class _Clock(_Part):
-    clock: int = Field(0, ge=0, lt=MOST_NUMBER)
-
-
-class _Question(_Envelope):
-    headers: _Clock
-
-
 def _nothing(arguments: dict[str, Any]) -> dict[str, Any]:
     if any(arguments.values()):
         raise ValueError("more than a plain question")
@@ -125,12 +120,15 @@ def _nothing(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 class _ReplyTo(_Part):
-    exchange: Name
+    exchange: Literal["reply.celery.pidbox"]
     routing_key: Name
 
 
 class _Asked(_Part):
-    """What Celery calls a remote control command: of those, what only tells something, or lets more be told."""
+    """What Celery calls a remote control command: of those, what only tells something, or lets more be told.
+
+    `celery inspect` names some arguments and leaves them empty; the worker is handed none.
+    """
 
     method: Literal[
         "active", "active_queues", "enable_events", "ping", "registered", "reserved", "revoked", "scheduled", "stats"
@@ -149,11 +147,10 @@ def asking(raw: Any) -> dict[str, Any]:
     Raises:
         NotOursError: it is none, or a command that would change what the worker does.
     """
-    question = _checked(_Question, raw, "")
-    asked = _checked(_Asked, _decoded(question.body), "body.")
-    body = dumps(asked.model_dump(exclude_none=True))
-    codec = redis.Channel.codecs["base64"]
-    return question.model_dump(by_alias=True, exclude_none=True) | {"body": codec.encode(body)}
+    question = _checked(_Envelope, raw, "")
+    asked = _checked(_Asked, _decoded(question.body), "body.").model_dump(exclude_none=True)
+    body = redis.Channel.codecs["base64"].encode(dumps(asked | {"arguments": {}}))
+    return question.model_dump(by_alias=True) | {"headers": {}, "body": body}
 
 
 def ours(raw: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from redis.exceptions import OutOfMemoryError
 
 from celeryconfig import task_default_queue
 from tasks import events
-from worker.intake import NotOursError, asking, ours
+from worker.intake import REPLIES, NotOursError, asking, ours
 
 __all__ = ["take_only_ours"]
 
@@ -136,8 +136,11 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str | None) -> None:
         self.is_read = True
         try:
-            # A worker hears of nothing but its queue's tasks, and what all workers are asked.
-            message = ours(message) if queue == task_default_queue else asking(message)
+            # Nothing comes but tasks, answers to `celery inspect` where this process asked, and what workers are asked.
+            if queue == task_default_queue:
+                message = ours(message)
+            elif not (queue or "").endswith(f".{REPLIES}"):
+                message = asking(message)
         except NotOursError as error:
             _refuse(str(error))
             return

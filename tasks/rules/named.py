@@ -1,6 +1,6 @@
 """Who asks, and why: what a person gives with each act, to be recorded with it."""
 
-from unicodedata import category
+from unicodedata import category, normalize
 
 from models.errors import Refused
 
@@ -38,5 +38,10 @@ def require_named(*, actor: object, reason: object) -> None:
         found = fault(name, text) if isinstance(text, str) else "is no text"
         if found:
             raise Refused(f"{name} {found}")
-    if str(actor).strip().casefold() in OURS:
+    if _as_read(str(actor)) in OURS:
         raise Refused(f"actor may not be {' or '.join(OURS)}, which are recorded for what these do by themselves")
+
+
+def _as_read(name: str) -> str:
+    """Return a name as people read it: without signs that are not seen, or only look otherwise."""
+    return "".join(sign for sign in normalize("NFKC", name) if category(sign) != "Cf").strip().casefold()

@@ -147,9 +147,10 @@ def plan_some(
     """
     rows = due_after(cutoff, after, now=func.now()).limit(limit).cte("rows")
     plan = select(literal(sweep_id, BigInteger), rows.c.account_id)
-    planned = insert(PlannedAccount).from_select(["sweep_id", "account_id"], plan).cte("planned")
+    # Who is there already was planned by an earlier event, and has a later one now.
+    written = insert(PlannedAccount).from_select(["sweep_id", "account_id"], plan).on_conflict_do_nothing()
     last = select(rows.c.event_at, rows.c.account_id).order_by(rows.c.event_at.desc(), rows.c.account_id.desc())
-    return last.limit(1).add_cte(planned)
+    return last.limit(1).add_cte(written.cte("written"))
 
 
 def plan_on(sweep_id: int, *, to: tuple[datetime, int] | None) -> Update:

@@ -204,9 +204,10 @@ def select_open(*, running: timedelta, others: timedelta) -> Select[Any]:
     return select(*Sweep.__table__.columns).where(Sweep.ended_at.is_(None), silent).order_by(Sweep.id)
 
 
-def hear_sweep(sweep_id: int) -> Update:
-    """Note that a sweep was seen to be well, though it does nothing now."""
-    return update(Sweep).where(Sweep.id == sweep_id).values(heard_at=func.clock_timestamp())
+def hear_sweep(sweep_id: int) -> ReturningUpdate[int]:
+    """Note that a sweep under way was seen to be well, though it does nothing now; its id, or no row if it is not."""
+    running = (Sweep.id == sweep_id, Sweep.status == SweepStatus.RUNNING)
+    return update(Sweep).where(*running).values(heard_at=func.clock_timestamp()).returning(Sweep.id)
 
 
 def select_sweeps(

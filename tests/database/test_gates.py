@@ -1,5 +1,6 @@
 """Gates on a real database: what holds a sweep, what a person then can do, and that nothing is touched until then."""
 
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -222,7 +223,7 @@ def test_a_plan_that_is_not_written_down_yet_cannot_be_approved(by_hand, engine)
 def portions(monkeypatch):
     """Plans are written down two accounts at a time, and one time at a minute."""
     monkeypatch.setattr(control, "PORTION", 2)
-    monkeypatch.setattr(control, "FREEZE_SECONDS", 0)
+    monkeypatch.setattr(sys.modules["tasks.sweep"], "FREEZE_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("portions")
@@ -251,13 +252,26 @@ def test_a_large_plan_is_written_down_a_portion_a_minute_and_approved_only_when_
 
 
 @pytest.mark.usefixtures("portions")
+def test_an_account_whose_date_is_mended_while_a_plan_is_written_down_is_in_it_once(by_hand, engine):
+    hand = by_hand(ceiling_accounts=0)
+    first, *_ = numbers = [*closable(engine, 3), *closable(engine, 1, datetime.now(UTC) - LONG + timedelta(days=1))]
+    number = hand.request()
+    hand.sweep(number)
+    hand.run("UPDATE accounts SET withdrawn_at = withdrawn_at + interval '2 days' WHERE id = :id", id=first)
+    for _ in range(3):
+        held = hand.sweep(number)
+    assert held.planned == len(numbers)
+
+
+@pytest.mark.usefixtures("portions")
 def test_a_sweep_that_goes_on_by_itself_forgets_a_plan_that_was_begun(by_hand, engine):
     hand = by_hand(ceiling_accounts=0)
     closable(engine, 5)
     number = hand.request()
     hand.sweep(number)
     assert hand.rows("SELECT count(*) FROM planned_accounts") == [(2,)]
-    control.free(engine, hand.row(number))
+    with engine.begin() as connection:
+        control.free(connection, hand.row(number))
     assert hand.rows("SELECT count(*) FROM planned_accounts") == [(0,)]
     row = hand.row(number)
     assert (row.planned_to_at, row.planned_to) == (None, None), "the next one begins anew"
@@ -283,7 +297,7 @@ def test_what_was_judged_before_a_person_decided_does_not_overrule_the_person(by
     verdict = judge(hand.runtime, before, cutoff)
     hand.sweep(number)
     decide(engine, number, **SAYS)
-    control.hold(engine, before, cutoff, verdict.stops)
+    control.hold(engine, before, verdict.stops)
     assert hand.row(number).status in ("rejected", "queued") != "held"
     if decide is control.approve:
         assert hand.carry_out(number).status == "done"

@@ -18,7 +18,7 @@ def test_what_cannot_be_recorded_is_refused_by_its_name(name, text):
         require_named(**{"actor": "mori", "reason": "as agreed"} | {name: text})
 
 
-@pytest.mark.parametrize("name", ["beat", "worker", " Beat ", "WORKER"])
+@pytest.mark.parametrize("name", ["beat", "worker", " Beat ", "WORKER", "ｗｏｒｋｅｒ", "wor\u200bker", "worker\ufeff"])
 def test_nobody_acts_by_the_name_of_the_worker_itself(name):
     with pytest.raises(Refused, match=r"^actor may not be beat or worker"):
         require_named(actor=name, reason="as agreed")

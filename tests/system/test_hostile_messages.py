@@ -99,7 +99,10 @@ UNASKED = [
     ({"method": "registered", "arguments": {"taskinfoitems": ["run"]}}, "body.arguments"),
     ({"method": "ping", "arguments": {}, "pattern": "(a+)+$", "matcher": "pcre"}, "body.pattern"),
     ({"method": "ping", "arguments": {}, "destination": 7}, "body.destination"),
-    ({"method": "ping", "arguments": {}, "reply_to": {"exchange": SECRET + " "}}, "body.reply_to.exchange"),
+    (
+        {"method": "ping", "arguments": {}, "reply_to": {"exchange": "retention", "routing_key": "a"}},
+        "body.reply_to.exchange",
+    ),
     (7, "body."),
 ]
 
@@ -122,7 +125,7 @@ def test_a_worker_answers_what_is_asked_and_obeys_no_command(stack, redis, opera
     worker = stack.worker(concurrency=1)
     for method in TELLING:
         assert getattr(operator.inspect(timeout=10, limit=1), method)() is not None, method
-    operator.broadcast("enable_events")
+    assert operator.broadcast("enable_events", reply=True, timeout=10, limit=1)
     before = operator.inspect(timeout=10, limit=1)
     queues, processes = before.active_queues(), [each["pool"]["processes"] for each in before.stats().values()]
     for method, arguments in COMMANDS:
