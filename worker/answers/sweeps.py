@@ -38,6 +38,8 @@ class Sweep(TypedDict):
     allowed: int | None
     held_at: str | None
     held_for: list[Stop]
+    planned_to_at: str | None
+    planned_to: int | None
     planned: int | None
     planned_digest: str | None
     approved_at: str | None

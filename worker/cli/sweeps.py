@@ -30,6 +30,8 @@ def held_lines(sweeps: Iterable[Sweep]) -> list[str]:
         lines += [f"  {stop['gate']}: {stop['detail']}" for stop in each["held_for"]]
         if each["planned"] is not None:
             lines.append(f"  its plan: {each['planned']:,} accounts, {each['planned_digest']}")
+        elif each["planned_to_at"] is not None:
+            lines.append(f"  its plan is being written down, so far to those of {_short(each['planned_to_at'])}")
     return lines
 
 
