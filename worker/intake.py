@@ -7,7 +7,7 @@ listen to another queue, forbid a task its time, or end. Whoever can write to Re
 
 from datetime import UTC, datetime, timedelta
 from inspect import signature
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args
 
 from celery import current_app
 from kombu.transport import redis
@@ -19,7 +19,8 @@ from celeryconfig import broker_transport_options
 __all__ = ["REPLIES", "NotOursError", "asking", "ours"]
 
 # Where Celery has what workers answer sent.
-REPLIES = "reply.celery.pidbox"
+Replies = Literal["reply.celery.pidbox"]
+(REPLIES,) = get_args(Replies)
 
 # A message that waits for longer than this is delivered again meanwhile, and again: Celery asks that none do.
 MOST_DELAY = timedelta(seconds=cast("int", broker_transport_options["visibility_timeout"]))
@@ -120,7 +121,7 @@ def _nothing(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 class _ReplyTo(_Part):
-    exchange: Literal["reply.celery.pidbox"]
+    exchange: Replies
     routing_key: Name
 
 
