@@ -129,13 +129,19 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
         for turn in range(len(points))
         for number, fault in enumerate(faults)
     ]
-    possible = [pair for pair in pairs if FAULTS[pair[0]].clocks is not Clocks.DATABASE or faketime.library()]
+    possible = [pair for pair in pairs if _is_possible(*pair)]
     chosen = possible if asked.rounds is None else Random(asked.seed).choices(possible, k=asked.rounds)
     done = _struck(asked.results) if asked.rest else set()
     mine, of = map(int, asked.share.split("/"))
     for fault, point in [pair for pair in chosen[mine - 1 :: of] if pair not in done]:
         # A round's own seed, so that it is the same when asked for alone.
         yield fault, point, Random(f"{asked.seed} {fault} {point}").randrange(2**32)
+
+
+def _is_possible(fault: str, point: Point) -> bool:
+    if FAULTS[fault].while_acting and point is Point.END:
+        return False
+    return FAULTS[fault].clocks is not Clocks.DATABASE or faketime.library() is not None
 
 
 def _struck(results: Path | None) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""One round of the campaign: a fault strikes at a point of a batch; then everything has to come right by itself."""
+"""One round of the campaign: a fault strikes at a point of a sweep; then everything has to come right by itself."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
@@ -8,7 +8,7 @@ from random import Random
 from threading import Event
 from time import sleep
 
-from chaos.deployment import TESTS, WRONG_CLOCK, Deployment, deployment
+from chaos.deployment import BEATS, TESTS, WRONG_CLOCK, Deployment, deployment
 from chaos.faults import FAULTS, Clocks, Fault, NotStruckError
 from chaos.gate import Outcome, Point
 from chaos.judgement import judge, left_by_sweeps
@@ -21,6 +21,10 @@ MOST_TICKS = 24
 REACHED_SECONDS = 30
 # From the first claim on; sweeps of a round are over soon after that, and what strikes then hits nobody.
 MOMENT_SECONDS = 1
+# Several batches come to a point, but each sweep only once.
+SKIPPED = {Point.TICK: 2, Point.START: 2, Point.END: 2}
+SKIPPED_BATCHES = 4
+EACH_MINUTE = {"RETENTION_PURGE_CRON": "* * * * *", "RETENTION_COUNTER_ONLY_CRON": "* * * * *"}
 BY_HAND = ("run", "all", "--actor", "chaos", "--reason", "campaign")
 DONE, UNAVAILABLE = 0, 5
 MOST_TRIES = 3
@@ -98,7 +102,7 @@ def strike(
     most_ticks: int = MOST_TICKS,
     **changes: str,
 ) -> Round:
-    """Let a fault strike when a batch reaches a point; judge what is there once all has come to rest.
+    """Let a fault strike when a sweep reaches a point; judge what is there once all has come to rest.
 
     It is judged after `most_ticks` in any case, as with a mistake that lets nothing come to rest. `changes` are of the
     environment of workers and beats. `servers` have a clock of their own where the fault steps that.
@@ -109,8 +113,11 @@ def strike(
     striking = _Strike(fault, outcome)
     if fault.clocks is Clocks.OURS:
         changes = {"PYTHONPATH": f"{WRONG_CLOCK}:{TESTS}"} | changes
+    if point is Point.TICK:
+        changes = EACH_MINUTE | changes
     with deployment(servers, directory, **changes) as it:
-        it.revive()
+        # The first beat claims the minute's ticks.
+        it.revive(beats=0 if point is Point.TICK else BEATS)
         it.wait_until_at_work()
         # Whatever people do is dated by the database's clock.
         with nullcontext() if fault.clocks is Clocks.DATABASE else it.people(seed):
@@ -142,7 +149,7 @@ def strike(
 
 
 def _reach(it: Deployment, point: Point, striking: _Strike, random: Random) -> int:
-    """Begin both sweeps, and strike when one reaches the point; returns the exit code of the command."""
+    """Begin both sweeps, by a command or by beats, and strike when one reaches the point; returns an exit code."""
     begun = Event()
 
     def begin() -> Outcome:
@@ -151,9 +158,12 @@ def _reach(it: Deployment, point: Point, striking: _Strike, random: Random) -> i
 
     at_once = point is not Point.MOMENT
     armed, happens = (point, lambda: striking.begin(it)) if at_once else (Point.CLAIM, begin)
-    it.gate.arm(armed, happens, skipped=random.randrange(4) if at_once else 0)
-    # The fault may hit the command, which then says so.
-    code = it.stack.retention(*BY_HAND).code
+    it.gate.arm(armed, happens, skipped=random.randrange(SKIPPED.get(point, SKIPPED_BATCHES)) if at_once else 0)
+    if point is Point.TICK:
+        it.revive()
+        code = DONE
+    else:  # the fault may hit the command, which then says so
+        code = it.stack.retention(*BY_HAND).code
     if not it.gate.reached.wait(REACHED_SECONDS):
         striking.not_struck = "the point was not reached"
     elif begun.is_set():

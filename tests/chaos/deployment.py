@@ -23,7 +23,7 @@ from chaos.population import copied
 from chaos.servers import Servers
 from worker.database import connect
 
-__all__ = ["TESTS", "WRONG_CLOCK", "Deployment", "deployment"]
+__all__ = ["BEATS", "TESTS", "WRONG_CLOCK", "Deployment", "deployment"]
 
 TESTS = Path(__file__).parents[1]
 WRONG_CLOCK = TESTS / "wrong_clock"
@@ -39,7 +39,8 @@ SETTINGS = {
     "RETENTION_WEB_PORT": "0",
 }
 STARTED = {"worker": b"ready.", "beat": b"beat: Starting", "web": b'"web.started"'}
-OPEN = "SELECT count(*) FROM sweeps WHERE ended_at IS NULL"
+# And the policies that have had no sweep yet: beats claim one for each.
+OPEN = "SELECT count(*) FILTER (WHERE ended_at IS NULL) + 2 - count(DISTINCT policy) FROM sweeps"
 A_MINUTE = "UPDATE sweeps SET heard_at = heard_at - interval '1 minute' WHERE ended_at IS NULL"
 BEFORE_ACTIONS = """
 CREATE OR REPLACE FUNCTION chaos.before_actions() RETURNS trigger LANGUAGE plpgsql AS
@@ -89,12 +90,12 @@ class Deployment:
         """Return where a process writes to, or has."""
         return self._logs[process.pid]
 
-    def revive(self) -> None:
-        """Start what is not there, or no longer."""
+    def revive(self, *, beats: int = BEATS) -> None:
+        """Start what is not there, or no longer; so many beats."""
         self.workers = self._alive(
             "worker", self.workers, WORKERS, "celery", "-A", "worker", "worker", "--concurrency=2"
         )
-        self.beats = self._alive("beat", self.beats, BEATS, "celery", "-A", self._beat, "beat")
+        self.beats = self._alive("beat", self.beats, beats, "celery", "-A", self._beat, "beat")
         self._webs = self._alive("web", self._webs, 1, "worker", "serve")
 
     def wait_until_at_work(self) -> None:
@@ -161,7 +162,7 @@ class Deployment:
             self.diary = person.diary
 
     def settle(self, most_ticks: int) -> int:
-        """Wait until no sweep is open; returns how many ticks it took, or one too many.
+        """Wait until both policies were swept and no sweep is open; returns how many ticks it took, or one too many.
 
         With each tick a minute goes by, so what was last heard of a sweep lies as much longer ago.
         """

@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL that knows how far a batch has come, and lets something happen right there."""
+"""A proxy before PostgreSQL that knows how far a sweep has come, and lets something happen right there."""
 
 import socket
 import struct
@@ -15,8 +15,10 @@ __all__ = ["Gate", "Outcome", "Point", "gate"]
 
 
 class Point(StrEnum):
-    """How far a batch has come: its next statement has arrived here, and the server has not got it; or any instant."""
+    """How far a sweep has come: its next statement has arrived here, and the server has not got it; or any instant."""
 
+    TICK = "before a tick is claimed"
+    START = "before a sweep starts"
     CLAIM = "before the claim"
     ACT = "before it acts"
     COUNT = "before it is counted"
@@ -24,6 +26,7 @@ class Point(StrEnum):
     RECEIPT = "before its receipt"
     COMMIT = "before the commit"
     ANSWER = "before the commit's answer"
+    END = "before a sweep ends"
     MOMENT = "at a random moment"
 
 
@@ -35,13 +38,16 @@ class Outcome(StrEnum):
     UNANSWERED = "passed on, and the connection cut before the answer"
 
 
-# What each statement says that no other statement of a batch says.
+# What each statement says that no other of a worker's says.
 SAYS = {
+    Point.TICK: ("INSERT INTO sweeps",),
+    Point.START: ("started_at=coalesce",),
     Point.CLAIM: ("SKIP LOCKED", "job_seekings"),
     Point.ACT: ("INSERT INTO actions",),
     Point.COUNT: ("UPDATE sweeps SET accounts",),
     Point.CHAIN: ("UPDATE chain_heads",),
     Point.RECEIPT: ("INSERT INTO receipts",),
+    Point.END: ("reconciled_to=greatest",),
 }
 Strike = Callable[[], Outcome]
 
@@ -52,7 +58,7 @@ class Gate:
     Attributes:
         url: the database, by way of this proxy.
         reached: set once the armed point was reached and what was to happen there has happened.
-        process: the number of the process whose batch it was that came there last.
+        process: the number of the process that came there last.
     """
 
     def __init__(self, database_url: str, directory: str) -> None:
@@ -71,9 +77,9 @@ class Gate:
         Thread(target=self._accept, daemon=True).start()
 
     def arm(self, point: Point, strike: Strike, *, skipped: int = 0) -> None:
-        """Let `strike` happen when a batch reaches a point, while its statement, or its answer, is held.
+        """Let `strike` happen when somebody reaches a point, while the statement there, or its answer, is held.
 
-        The first batches that come there, so many as are to be `skipped`, are let pass.
+        The first that come there, so many as are to be `skipped`, are let pass.
         """
         self.reached.clear()
         self._skipped = skipped
@@ -158,7 +164,7 @@ class Gate:
 
 
 class _Spoken:
-    """Follows what a client asks for, through as much of the protocol as that takes: how far is its batch?"""
+    """Follows what a client asks for, through as much of the protocol as that takes: how far has it come?"""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -167,7 +173,7 @@ class _Spoken:
         self._of_a_batch = False
 
     def hear(self, sent: bytes) -> Point | None:
-        """Return the point at which a batch is with what was just sent; None when it is at none, or nothing of one."""
+        """Return the point that is reached with what was just sent; None when it is none."""
         self._rest += sent
         found = None
         while (asked := self._next()) is not None:

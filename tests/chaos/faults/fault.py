@@ -39,7 +39,8 @@ class Fault:
         may_end: exit codes with which processes may end by it, by their kind.
         loses_messages: whether a message may never come, or come too late to be taken.
         clocks: which it steps, if any.
-        of_a_batch: whether it strikes the process whose batch came to the gate, and nobody else.
+        of_a_batch: whether it strikes the process that came to the gate, and nobody else.
+        while_acting: whether it strikes only where a batch acts after it, as nobody may once a sweep ends.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Fault:
     loses_messages: bool = False
     clocks: Clocks | None = None
     of_a_batch: bool = False
+    while_acting: bool = False
 
 
 def fault(**how: Any) -> Callable[[Callable[["Deployment"], Iterator[None]]], Fault]:

@@ -55,7 +55,7 @@ def disk_full(it: "Deployment") -> Iterator[None]:
         until(it.servers.is_postgresql_ready, "PostgreSQL has recovered")
 
 
-@fault()
+@fault(while_acting=True)
 def no_room_for_rows(it: "Deployment") -> Iterator[None]:
     """PostgreSQL says 53100, as it does where a table's file cannot grow, of each row for the log of actions."""
     no_room = "RAISE EXCEPTION 'could not extend file: no space left' USING ERRCODE = 'disk_full'"
@@ -109,7 +109,7 @@ def read_only(it: "Deployment") -> Iterator[None]:
         _end_sessions(it)
 
 
-@fault()
+@fault(while_acting=True)
 def table_locked(it: "Deployment") -> Iterator[None]:
     """Somebody locks accounts and log until one of ours has waited for a lock as long as it does, five seconds."""
     with psycopg.connect(it.database_url) as somebody, it.servers.postgresql_says("due to lock timeout"):
@@ -121,7 +121,7 @@ def table_locked(it: "Deployment") -> Iterator[None]:
             locking.join()
 
 
-@fault()
+@fault(while_acting=True)
 def statement_too_long(it: "Deployment") -> Iterator[None]:
     """Each statement of a batch that adds to the log takes longer than it may, until one was ended for that."""
     long = f"PERFORM pg_sleep({TOO_LONG_SECONDS})"
@@ -129,7 +129,7 @@ def statement_too_long(it: "Deployment") -> Iterator[None]:
         yield
 
 
-@fault()
+@fault(while_acting=True)
 def deadlocked(it: "Deployment") -> Iterator[None]:
     """Somebody takes the chain's head, and wants the accounts of a batch as soon as that wants the head."""
     over = Event()
