@@ -139,7 +139,7 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
 
 
 def _is_possible(fault: str, point: Point) -> bool:
-    if FAULTS[fault].while_acting and point is Point.END:
+    if FAULTS[fault].while_acting and point in (Point.END, Point.ERASED):
         return False
     return FAULTS[fault].clocks is not Clocks.DATABASE or faketime.library() is not None
 

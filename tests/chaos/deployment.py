@@ -56,6 +56,7 @@ class Deployment:
         workers, beats, web: the processes that are there now.
         ended: how often a process of a kind has ended with an exit code.
         diary: what people did, once they are gone.
+        files: the directory that has a file for each key of a document.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Deployment:
         self.engine = connect(patient.render_as_string(hide_password=False), pooled=False)
         self._clock = directory / "clock"
         self.step_clocks(timedelta())
-        self.stack = Stack(database_url, servers.broker_url, directory, **SETTINGS)
+        self.files = self._made_files(directory / "files")
+        of_files = {"RETENTION_DOCUMENTS_URL": self.files.as_uri()}
+        self.stack = Stack(database_url, servers.broker_url, directory, **SETTINGS, **of_files)
         self._changes = {"CLOCK_SHIFT_FILE": str(self._clock)} | changes
         self._started = 0
         self._logs: dict[int, Path] = {}
@@ -176,6 +179,13 @@ class Deployment:
             with self.engine.begin() as connection:
                 connection.execute(text(A_MINUTE))
         return most_ticks + 1
+
+    def _made_files(self, directory: Path) -> Path:
+        for key in self.column("SELECT storage_key FROM documents WHERE storage_key IS NOT NULL"):
+            file = directory / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"%PDF")
+        return directory
 
     def close(self) -> None:
         """End every process, and every connection; the database is no longer wanted."""

@@ -27,6 +27,7 @@ class Point(StrEnum):
     COMMIT = "before the commit"
     ANSWER = "before the commit's answer"
     END = "before a sweep ends"
+    ERASED = "before an erased file's key goes"
     MOMENT = "at a random moment"
 
 
@@ -48,6 +49,7 @@ SAYS = {
     Point.CHAIN: ("UPDATE chain_heads",),
     Point.RECEIPT: ("INSERT INTO receipts",),
     Point.END: ("reconciled_to=greatest",),
+    Point.ERASED: ("DELETE FROM doomed_files",),
 }
 Strike = Callable[[], Outcome]
 

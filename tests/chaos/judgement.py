@@ -28,6 +28,7 @@ OF_PEOPLE = {
 # A batch in the instant of the step is dated as its database says.
 OF_DATES = {"a date lies in the future"}
 RESOLVED_SECONDS = 40
+ERASED_SECONDS = 40
 # Beats go on: a sweep that has just begun ends within seconds.
 ENDS_SECONDS = 15
 # A tick takes five seconds, and a beat some to start.
@@ -63,6 +64,7 @@ def judge(it: Deployment, fault: Fault) -> dict[str, int]:
     for (kind, code), number in it.ended.items():
         if code not in fault.may_end.get(kind, ()):
             found[f"a {kind} has ended by itself, with exit code {code}"] = number
+    found |= _of_the_files(it)
     found |= _of_the_structured_log(it, fault)
     found["an address stands in a log"] = sum(b"@example.jp" in log.read_bytes() for log in _logs(it))
     found["the web server does not answer"] = not _web_answers(it)
@@ -94,6 +96,20 @@ def _unended(it: Deployment) -> int:
 
 def _open(it: Deployment) -> set[int]:
     return set(it.column("SELECT id FROM sweeps WHERE ended_at IS NULL"))
+
+
+def _of_the_files(it: Deployment) -> dict[str, int]:
+    """Compare the files that are there with the documents that are; nobody erases any by hand."""
+    waiting = "SELECT count(*) FROM doomed_files"
+    with suppress(AssertionError):
+        until(lambda: not it.scalar(waiting), "files of purged accounts are erased", ERASED_SECONDS)
+    there = {file.relative_to(it.files).as_posix() for file in it.files.rglob("*.pdf")}
+    named = set(it.column("SELECT storage_key FROM documents WHERE storage_key IS NOT NULL"))
+    return {
+        "a file waits to be erased": it.scalar(waiting),
+        "a file is left whose document is gone": len(there - named),
+        "a file is gone whose document is there": len(named - there),
+    }
 
 
 def _of_the_structured_log(it: Deployment, fault: Fault) -> dict[str, int]:

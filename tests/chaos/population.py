@@ -33,6 +33,9 @@ UPDATE transitions t SET at = moved.invalidated_at FROM moved
  WHERE t.account_id = moved.account_id AND t.kind = 'invalidate'
 """
 
+# Each has a file of a person's in object storage.
+KEYS = "UPDATE documents SET storage_key = 'documents/' || id || '.pdf'"
+
 
 def copied(servers: OwnServers, name: str, *, accounts: int) -> str:
     """Make a database of this name with accounts of every kind, some of them due; returns its URL."""
@@ -55,6 +58,7 @@ def _fill(url: str, accounts: int) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT setseed(0.5)"))
         connection.execute(text(OVERDUE))
+        connection.execute(text(KEYS))
     engine.dispose()
 
 

@@ -90,9 +90,6 @@ class Feed:
         self._began: float | None = None
         self._fed = 0
         self._password_hash = HASHER.hash(PASSWORD)
-        documents.mkdir()
-        # A store with nothing in it looks like a disk that is not mounted.
-        (documents / "keep").touch()
 
     def begin(self) -> None:
         """Make the place where it is written down who was fed when."""

@@ -91,7 +91,7 @@ class _Soak:
 
     def __init__(self, it: Deployment, directory: Path, terms: Terms, faults: Sequence[str]) -> None:
         self.it, self.terms, self.faults = it, terms, faults
-        self.feed = Feed(it.engine, directory / "documents", terms.rate)
+        self.feed = Feed(it.engine, it.files, terms.rate)
         self.feed.begin()
         it.revive()
         self.began, self.began_at = time.monotonic(), time.time()
@@ -171,7 +171,6 @@ def soak(
         "RETENTION_BATCH_ACCOUNTS": "3000",
         # Nobody has foreseen who is brought.
         "RETENTION_CEILING_FLOOR": "1000000",
-        "RETENTION_DOCUMENTS_URL": f"file://{directory}/documents",
         "RETENTION_EXPORT_URL": export,
     }
     with deployment(servers, directory, accounts=terms.accounts, beat="worker", **settings | changes) as it:

@@ -40,7 +40,7 @@ class Fault:
         loses_messages: whether a message may never come, or come too late to be taken.
         clocks: which it steps, if any.
         of_a_batch: whether it strikes the process that came to the gate, and nobody else.
-        while_acting: whether it strikes only where a batch acts after it, as nobody may once a sweep ends.
+        while_acting: whether it strikes only where a batch acts after it, as none may once a sweep ends.
     """
 
     name: str
