@@ -142,7 +142,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     is_canary = cutoff.policy == PolicyName.PURGE and current.canary_at is None
     if is_canary and lane:
         return False
-    examine = _purge_examination(runtime) if cutoff.policy == PolicyName.PURGE else None
+    examine = _examination(runtime, cutoff.policy)
     pace = runtime.pace
     pace.begin(runtime.is_stopping)
     time_is_up = runtime.patience()
@@ -242,10 +242,10 @@ def _canary_check(runtime: Runtime) -> Check:
     return check
 
 
-def _purge_examination(runtime: Runtime) -> Check:
-    """Return what looks whether anything is left of the accounts that a batch purged."""
+def _examination(runtime: Runtime, policy: PolicyName) -> Check:
+    """Return what looks whether a batch has left anything that it had to take."""
     with transaction(runtime.engine) as connection:
-        looking = looking_for_remains(connection)
+        looking = looking_for_remains(connection, policy)
 
     def examine(connection: Connection, receipt_id: int) -> None:
         if findings := find_remains(connection, looking, receipt_id):

@@ -104,8 +104,7 @@ def reconcile(
     for page in _pages(engine, sweep_id, after):
         with _reading(engine) as connection:
             _judge_receipts(connection, policies, sweep, page.receipts, findings)
-            looking = judge_remains(partitioned=_are_partitioned(references))
-            findings.judge(connection, looking, receipts=list(page.receipts))
+            _judge_remains_again(connection, sweep, references, page.receipts, findings)
             findings.judge(connection, judge_unreceipted(page.earlier, page.later))
         after = page.receipts[-1] if page.receipts else after
         if enough() and not page.final:
@@ -141,20 +140,26 @@ def verify_batch(connection: Connection, policies: Policies, receipt_id: int) ->
     sweep = _load(connection, receipt_id=receipt_id)
     findings = Findings(f"receipt {receipt_id}")
     _judge_receipts(connection, policies, sweep, [receipt_id], findings)
-    findings.judge(connection, looking_for_remains(connection), receipts=[receipt_id])
+    findings.judge(connection, looking_for_remains(connection, PolicyName(sweep.policy)), receipts=[receipt_id])
     return findings.sentences()
 
 
-def looking_for_remains(connection: Connection) -> Tally:
-    """Return what `find_remains` executes: a look into each table that, by the live catalog, refers to accounts."""
+def looking_for_remains(connection: Connection, policy: PolicyName) -> Tally:
+    """Return what `find_remains` executes: what a batch of this policy may have left that it had to take.
+
+    Of purged accounts, a look into each table that, by the live catalog, refers to them; of moved ones, a look at them
+    and their logins.
+    """
+    if policy is PolicyName.COUNTER_ONLY:
+        return judge_moved()
     references = references_to_accounts(connection)
     return judge_remains(references, partitioned=_are_partitioned(references))
 
 
 def find_remains(connection: Connection, looking: Tally, receipt_id: int) -> list[str]:
-    """Return which rows of the accounts that a batch purged are left, before it is committed.
+    """Return what a batch has left that it had to take, before it is committed.
 
-    In the batch's own transaction this costs a tenth of what it does afterwards, when all that was deleted lies
+    In the batch's own transaction this costs a tenth of what it does afterwards, when all that was changed lies
     scattered about the disk; and what it finds can still be undone.
     """
     findings = Findings(f"receipt {receipt_id}")
@@ -211,7 +216,25 @@ def _judge_receipts(
         judge_actions(receipts, policy, sweep_id=sweep.id, as_of=sweep.as_of, cutoff=sweep.cutoff),
     )
     findings.judge(connection, judge_repeated(receipts, sweep_id=sweep.id))
-    findings.judge(connection, judge_moved(receipts))
+
+
+def _judge_remains_again(
+    connection: Connection,
+    sweep: Row[Any],
+    references: Sequence[Reference],
+    receipts: Sequence[int],
+    findings: Findings,
+) -> None:
+    """Judge once more what each batch has judged before its commit, as far as that is cheap once all is committed.
+
+    Purged accounts are looked for in `accounts`, whose index tells that they are gone. Moved ones would have to be
+    read, one by one: of a page of receipts those of the last are.
+    """
+    if sweep.policy == PolicyName.PURGE:
+        looking, judged = judge_remains(partitioned=_are_partitioned(references)), receipts
+    else:
+        looking, judged = judge_moved(), receipts[-1:]
+    findings.judge(connection, looking, receipts=list(judged))
 
 
 def _judge_dangling(engine: Engine, sweep: Row[Any], reference: Reference, findings: Findings) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     all_,
     and_,
     any_,
+    bindparam,
     exists,
     false,
     func,
@@ -221,13 +222,15 @@ def judge_repeated(receipts: Sequence[int], *, sweep_id: int) -> Tally:
     return tally(select(repeated), repeated.c.account_id, {"accounts were touched twice in one sweep": true()})
 
 
-def judge_moved(receipts: Sequence[int]) -> Tally:
+def judge_moved() -> Tally:
     """Tally accounts moved to counter-only recovery that keep what the move had to erase.
 
+    The receipts' numbers are the parameter `receipts`.
     Who has been recovered at an office since is active, and purged accounts are gone: neither is judged. Accounts and
     logins are looked up by number first; whatever else there is to ask is asked of the few that look wrong.
     """
-    moves = and_(Action.receipt_id == any_(_given(receipts)), Action.action == PolicyName.COUNTER_ONLY)
+    receipts = bindparam("receipts", type_=ARRAY(BigInteger))
+    moves = and_(Action.receipt_id == any_(receipts), Action.action == PolicyName.COUNTER_ONLY)
     numbers = _array(select(Action.account_id).where(moves))
     is_moved = Account.state == State.COUNTER_ONLY
     keeps = and_(is_moved, or_(Account.email.is_not(None), Account.password_hash.is_not(None)))

@@ -50,6 +50,7 @@ PLANTS = {
         Plant("impatient", "sessions ended", Point.ACT, "a sweep has failed"),
         Plant("swallowed", "deadlocked", Point.ACT, "sweeps have ended and left somebody"),
         Plant("believed", "clocks years forth", Point.CLAIM, "a sweep has not ended"),
+        Plant("forgotten", "worker killed", Point.ERASED, "a file is left whose document is gone"),
         Plant("blind", "database clock years forth", Point.CLAIM, "somebody was acted on before they were due"),
     )
 }

@@ -1,9 +1,10 @@
 """Whatever a sweep had to erase and did not is found, in whatever table it is."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from builders import an_account
 from sqlalchemy import text
 from sweeping import (
     COUNTER_ONLY,
@@ -56,7 +57,7 @@ def test_a_row_left_of_a_purged_account_is_found_in_every_table(engine, policies
         receipt_id = first_receipt(connection, sweep_id)
         left = [f"receipt {receipt_id}: 1 rows of purged accounts are left in {where}: {accounts[0]}"]
         assert verify_batch(connection, policies, receipt_id) == left
-        assert find_remains(connection, looking_for_remains(connection), receipt_id) == left
+        assert find_remains(connection, looking_for_remains(connection, PURGE), receipt_id) == left
     what = f"purged accounts are left in {where}" if table == "accounts" else f"{where} refer to nothing"
     assert reconcile(engine, policies, sweep_id, drained=True).findings == [
         f"sweep {sweep_id}: 1 rows of {what}: {accounts[0]}"
@@ -94,6 +95,32 @@ def test_a_purge_that_leaves_a_row_behind_is_undone_and_stops_its_policy(by_hand
     assert here.accounts(f"id = {kept}") == [kept]
     assert here.rows("SELECT account_id FROM actions WHERE account_id = :id", id=kept) == []
     assert here.rows("SELECT policy FROM pauses") == [("purge",)]
+
+
+LOGINS_KEPT = """
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE DELETE ON login_sessions FOR EACH ROW EXECUTE FUNCTION keep()
+"""
+
+
+def test_a_move_that_leaves_a_login_behind_is_undone_and_stops_its_policy(by_hand, engine):
+    with engine.begin() as connection:
+        kept = an_account(connection, state="withdrawn", withdrawn_at=datetime.now(UTC) - timedelta(days=40))
+        connection.execute(
+            text("INSERT INTO login_sessions (account_id, created_at) VALUES (:id, now() - interval '1 day')"),
+            {"id": kept},
+        )
+        connection.exec_driver_sql(LOGINS_KEPT)
+    here = by_hand(ceiling_share=1)
+    sweep_id = here.request("counter_only")
+    with pytest.raises(Unverified, match="a batch was undone"):
+        here.carry_out(sweep_id)
+    failed = here.row(sweep_id)
+    assert failed.status == "failed"
+    assert f"1 moved accounts keep login sessions: {kept}" in failed.failure
+    assert here.accounts("state = 'withdrawn'") == [kept]
+    assert here.rows("SELECT account_id FROM actions") == []
+    assert here.rows("SELECT policy FROM pauses") == [("counter_only",)]
 
 
 def test_an_attachment_that_outlived_its_message_is_found(engine, policies, swept):
@@ -171,9 +198,9 @@ def test_a_moved_account_that_keeps_what_it_had_is_found(engine, policies, swept
     change, expected = KEEPING[kept]
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE accounts DROP CONSTRAINT ck_accounts_counter_only_without_credentials"))
-    damage(engine, change, id=accounts[0])
+    damage(engine, change, id=accounts[-1])  # of the last receipt of its page, which is looked at once more
     found = reconcile(engine, policies, sweep_id, drained=False).findings
-    assert found == [f"sweep {sweep_id}: 1 moved accounts {expected}: {accounts[0]}"]
+    assert found == [f"sweep {sweep_id}: 1 moved accounts {expected}: {accounts[-1]}"]
 
 
 def test_an_account_recovered_at_an_office_since_raises_no_alarm(engine, policies, swept):

@@ -1,4 +1,4 @@
-"""The fault campaign, in short: a few faults, and two mistakes that it has to see. `make chaos` does all."""
+"""The fault campaign, in short: a few faults, and three mistakes that it has to see. `make chaos` does all."""
 
 import pytest
 from chaos.campaign import MOST_TICKS, strike
@@ -18,8 +18,9 @@ def servers(tmp_path_factory):
     ("fault", "point"),
     [
         ("postgresql crashed", Point.ANSWER),
-        ("redis emptied", Point.COMMIT),
+        ("redis emptied", Point.TICK),
         ("messages malformed", Point.CLAIM),
+        ("worker killed", Point.END),
     ],
 )
 def test_whatever_strikes_all_comes_right_by_itself(servers, tmp_path, fault, point):
@@ -29,6 +30,6 @@ def test_whatever_strikes_all_comes_right_by_itself(servers, tmp_path, fault, po
     assert done.acted
 
 
-@pytest.mark.parametrize("plant", ["torn", "impatient"])
+@pytest.mark.parametrize("plant", ["torn", "impatient", "forgotten"])
 def test_a_mistake_is_seen(servers, tmp_path, plant):
     assert find(PLANTS[plant], servers, tmp_path)

@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import runpy
 import signal
+from collections import Counter
 from pathlib import Path
 
 if "CHAOS_STEPPED" in os.environ:  # of two such files only the first is taken
@@ -19,6 +20,7 @@ import celeryconfig
 import tasks.batch
 import tasks.dispatch
 import tasks.drain
+import tasks.erase_files
 import tasks.gates
 import tasks.recover
 import tasks.resolve
@@ -26,6 +28,8 @@ import tasks.sweep
 import worker.process
 from models.errors import Unavailable
 from tasks import events
+from tasks.rules.storage_key import path_under
+from tasks.statements.files import claim_files, forget_files
 from tasks.statements.sweeps import end_sweep
 
 
@@ -131,6 +135,20 @@ def believed():
 def blind():
     """No clock is compared with another."""
     tasks.gates.clock_stops = lambda *_, **__: []
+
+
+def forgotten():
+    """A file's key is forgotten before the file is erased."""
+
+    def erasing(engine, url, *, lane=0):
+        with engine.begin() as connection:
+            files = connection.execute(claim_files(), {"most": tasks.erase_files.PORTION_FILES}).all()
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(forget_files(each.id for each in files))
+        paths = {each.id: path_under(each.storage_key, url) for each in files}
+        return Counter(tasks.erase_files._erase(url, paths).values())
+
+    tasks.erase_files.erase_portion = erasing
 
 
 def _end(engine, sweep_id):
