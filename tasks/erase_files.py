@@ -13,7 +13,7 @@ from tasks.rules.lane import require_lane
 from tasks.rules.patience import distance
 from tasks.rules.storage_key import IN_USE, KeyFault, fault_of, path_under, spellings
 from tasks.statements.claim import take_lane
-from tasks.statements.files import claim_files, forget_files, postpone_file, refuse_file, select_used
+from tasks.statements.files import bring_forward, claim_files, forget_files, postpone_file, refuse_file, select_used
 from tasks.store import ALREADY_GONE, ERASED, Store
 from tasks.transaction import transaction
 
@@ -43,6 +43,8 @@ def erase_files(self: RetentionTask, lane: int = 0) -> None:
     url = self.runtime.documents_url
     if url is None:
         return
+    with transaction(self.runtime.engine) as connection:
+        connection.execute(bring_forward())
     done: Counter[str] = Counter()
     time_is_up = self.runtime.patience()
     while not time_is_up():

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-__all__ = ["distance"]
+__all__ = ["LONGEST", "distance"]
 
 FIRST = timedelta(minutes=1)
 LONGEST = timedelta(hours=1)

@@ -10,10 +10,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models import Document, DoomedFile
 from models.base import Instant
+from tasks.rules.patience import LONGEST as LONGEST_WAIT
 from tasks.rules.storage_key import IN_USE, LONGEST
 from tasks.statements.shown import shown_columns
 
 __all__ = [
+    "bring_forward",
     "claim_files",
     "count_files",
     "count_files_of",
@@ -47,6 +49,12 @@ def claim_files() -> Select[int, str, int]:
         .limit(bindparam("most", type_=Integer))
         .with_for_update(skip_locked=True)
     )
+
+
+def bring_forward() -> Update:
+    """Let whatever waits for longer than any failure makes it wait be tried now: a clock that was ahead said so."""
+    beyond = (DoomedFile.refused_at.is_(None), LEFT, DoomedFile.next_try_at > func.now() + LONGEST_WAIT)
+    return update(DoomedFile).where(*beyond).values(next_try_at=func.now())
 
 
 def select_used(keys: Iterable[str]) -> Select[str]:
