@@ -150,10 +150,11 @@ def looking_for_remains(connection: Connection, policy: PolicyName) -> Tally:
     Of purged accounts, a look into each table that, by the live catalog, refers to them; of moved ones, a look at them
     and their logins.
     """
-    if policy is PolicyName.COUNTER_ONLY:
-        return judge_moved()
     references = references_to_accounts(connection)
-    return judge_remains(references, partitioned=_are_partitioned(references))
+    partitioned = _are_partitioned(references)
+    if policy == PolicyName.COUNTER_ONLY:
+        return judge_moved(committed=False, partitioned=partitioned)
+    return judge_remains(references, partitioned=partitioned)
 
 
 def find_remains(connection: Connection, looking: Tally, receipt_id: int) -> list[str]:
@@ -230,10 +231,11 @@ def _judge_remains_again(
     Purged accounts are looked for in `accounts`, whose index tells that they are gone. Moved ones would have to be
     read, one by one: of a page of receipts those of the last are.
     """
+    partitioned = _are_partitioned(references)
     if sweep.policy == PolicyName.PURGE:
-        looking, judged = judge_remains(partitioned=_are_partitioned(references)), receipts
+        looking, judged = judge_remains(partitioned=partitioned), receipts
     else:
-        looking, judged = judge_moved(), receipts[-1:]
+        looking, judged = judge_moved(committed=True, partitioned=partitioned), receipts[-1:]
     findings.judge(connection, looking, receipts=list(judged))
 
 

@@ -222,29 +222,33 @@ def judge_repeated(receipts: Sequence[int], *, sweep_id: int) -> Tally:
     return tally(select(repeated), repeated.c.account_id, {"accounts were touched twice in one sweep": true()})
 
 
-def judge_moved() -> Tally:
+def judge_moved(*, committed: bool, partitioned: bool) -> Tally:
     """Tally accounts moved to counter-only recovery that keep what the move had to erase.
 
-    The receipts' numbers are the parameter `receipts`.
-    Who has been recovered at an office since is active, and purged accounts are gone: neither is judged. Accounts and
-    logins are looked up by number first; whatever else there is to ask is asked of the few that look wrong.
+    Once that is `committed`, others may have acted on them: who has been recovered at an office since is active, purged
+    accounts are gone, and neither is judged. The receipts' numbers are the parameter `receipts`.
+
+    Accounts and logins are looked up by number first, in the one partition where they would be if tables are
+    `partitioned` by the account; whatever else there is to ask is asked of the few that look wrong.
     """
     receipts = bindparam("receipts", type_=ARRAY(BigInteger))
-    moves = and_(Action.receipt_id == any_(receipts), Action.action == PolicyName.COUNTER_ONLY)
-    numbers = _array(select(Action.account_id).where(moves))
+    of_receipts = and_(Action.receipt_id == any_(receipts), Action.action == PolicyName.COUNTER_ONLY)
+    move = _first(select(Action.account_id, Action.event_at, Action.acted_at).where(of_receipts))
     is_moved = Account.state == State.COUNTER_ONLY
     keeps = and_(is_moved, or_(Account.email.is_not(None), Account.password_hash.is_not(None)))
-    account = _first(
-        select(Account.id, Account.state, Account.withdrawn_at).where(
-            Account.id == any_(numbers), or_(keeps, Account.state == State.WITHDRAWN)
+    accounts = select(Account.id, Account.state, Account.withdrawn_at)
+    accounts = accounts.where(or_(keeps, Account.state == State.WITHDRAWN))
+    account = _first(_of(move, accounts, Account.id, partitioned=partitioned))
+    logins = select(LoginSession.account_id, LoginSession.created_at)
+    login = _first(_of(move, logins, LoginSession.account_id, partitioned=partitioned))
+    as_before: ColumnElement[bool] = true()
+    as_left: ColumnElement[bool] = true()
+    if committed:
+        as_before = exists().where(move.c.account_id == account.c.id, move.c.event_at == account.c.withdrawn_at)
+        as_left = and_(
+            exists().where(is_moved, Account.id == login.c.account_id),
+            exists().where(move.c.account_id == login.c.account_id, move.c.acted_at > login.c.created_at),
         )
-    )
-    login = _first(
-        select(LoginSession.account_id, LoginSession.created_at).where(LoginSession.account_id == any_(numbers))
-    )
-    as_before = exists().where(moves, Action.account_id == account.c.id, Action.event_at == account.c.withdrawn_at)
-    of_moved = exists().where(is_moved, Account.id == login.c.account_id)
-    earlier = exists().where(moves, Action.account_id == login.c.account_id, Action.acted_at > login.c.created_at)
     found = {
         "moved accounts keep an e-mail address or a password": select(account.c.id.label("number")).where(
             account.c.state == State.COUNTER_ONLY
@@ -252,7 +256,7 @@ def judge_moved() -> Tally:
         "moved accounts are withdrawn as before": select(account.c.id).where(
             account.c.state == State.WITHDRAWN, as_before
         ),
-        "moved accounts keep login sessions": select(login.c.account_id).distinct().where(of_moved, earlier),
+        "moved accounts keep login sessions": select(login.c.account_id).distinct().where(as_left),
     }
     faulty = (rows.add_columns(literal(fault, Text).label("fault")) for fault, rows in found.items())
     return counted(union_all(*faulty).subquery())
@@ -292,6 +296,17 @@ def _actions_of(receipts: Sequence[int]) -> Subquery:
 
 def _given(receipts: Sequence[int]) -> ColumnElement[list[int]]:
     return literal(list(receipts), ARRAY(BigInteger))
+
+
+def _of(
+    moved: CTE, rows: Select[*tuple[Any, ...]], number: SQLColumnExpression[int], *, partitioned: bool
+) -> Select[*tuple[Any, ...]]:
+    """Return those of `rows` whose `number` is one of a moved account's."""
+    if not partitioned:
+        return rows.where(number == any_(_array(select(moved.c.account_id))))
+    # The offset keeps it a look for each account, never a join to the whole table.
+    each = rows.where(number == moved.c.account_id).offset(0).lateral()
+    return select(*each.c).join_from(moved, each, true())
 
 
 def _first(rows: Select[*tuple[Any, ...]]) -> CTE:
