@@ -130,6 +130,8 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
         for number, fault in enumerate(faults)
     ]
     possible = [pair for pair in pairs if _is_possible(*pair)]
+    if not possible:
+        sys.exit("none of these faults strikes anything at these points; ask for others, or fetch libfaketime")
     chosen = possible if asked.rounds is None else Random(asked.seed).choices(possible, k=asked.rounds)
     done = _struck(asked.results) if asked.rest else set()
     mine, of = map(int, asked.share.split("/"))
@@ -139,7 +141,7 @@ def _pairs(asked: argparse.Namespace) -> Iterator[tuple[str, Point, int]]:
 
 
 def _is_possible(fault: str, point: Point) -> bool:
-    if FAULTS[fault].while_acting and point in (Point.END, Point.ERASED):
+    if point in FAULTS[fault].not_at:
         return False
     return FAULTS[fault].clocks is not Clocks.DATABASE or faketime.library() is not None
 

@@ -160,7 +160,7 @@ def _reach(it: Deployment, point: Point, striking: _Strike, random: Random) -> i
     armed, happens = (point, lambda: striking.begin(it)) if at_once else (Point.CLAIM, begin)
     it.gate.arm(armed, happens, skipped=random.randrange(SKIPPED.get(point, SKIPPED_BATCHES)) if at_once else 0)
     if point is Point.TICK:
-        it.revive()
+        it.revive(beats=1)  # a second one would claim what is claimed already
         code = DONE
     else:  # the fault may hit the command, which then says so
         code = it.stack.retention(*BY_HAND).code

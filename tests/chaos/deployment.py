@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
@@ -39,8 +40,10 @@ SETTINGS = {
     "RETENTION_WEB_PORT": "0",
 }
 STARTED = {"worker": b"ready.", "beat": b"beat: Starting", "web": b'"web.started"'}
-# And the policies that have had no sweep yet: beats claim one for each.
-OPEN = "SELECT count(*) FILTER (WHERE ended_at IS NULL) + 2 - count(DISTINCT policy) FROM sweeps"
+# And the policies of which nobody has begun a sweep yet, but for those by which a person's address moves.
+OPEN = """
+SELECT count(*) FILTER (WHERE ended_at IS NULL) + 2 - count(DISTINCT policy) FILTER (WHERE actor IN ('beat', 'chaos'))
+  FROM sweeps"""
 A_MINUTE = "UPDATE sweeps SET heard_at = heard_at - interval '1 minute' WHERE ended_at IS NULL"
 BEFORE_ACTIONS = """
 CREATE OR REPLACE FUNCTION chaos.before_actions() RETURNS trigger LANGUAGE plpgsql AS
@@ -181,6 +184,7 @@ class Deployment:
         return most_ticks + 1
 
     def _made_files(self, directory: Path) -> Path:
+        directory.mkdir()
         for key in self.column("SELECT storage_key FROM documents WHERE storage_key IS NOT NULL"):
             file = directory / key
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -192,6 +196,7 @@ class Deployment:
         self.stack.stop()
         self._app.close()
         self.engine.dispose()
+        rmtree(self.files)
         self.administrator(f"DROP DATABASE {self.database} WITH (FORCE)")
 
     def _has_begun(self, process: Process, says: bytes) -> bool:

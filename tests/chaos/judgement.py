@@ -46,7 +46,10 @@ SELECT count(*) FROM accounts a JOIN job_seekings j ON j.account_id = a.id
         OR a.state = 'withdrawn' AND crowd.window_ends(a.withdrawn_at) <= started.at)
    AND NOT EXISTS (SELECT FROM holds h WHERE h.account_id = a.id)
    AND NOT EXISTS (SELECT FROM transitions t WHERE t.account_id = a.id AND t.at >= started.at)
-""".replace("started.at", "(SELECT min(as_of) FROM sweeps WHERE as_of > created_at - interval '1 hour')")
+""".replace(
+    "started.at",
+    "(SELECT min(as_of) FROM sweeps WHERE actor IN ('beat', 'chaos') AND as_of > created_at - interval '1 hour')",
+)
 
 
 def left_by_sweeps(it: Deployment) -> dict[str, int]:

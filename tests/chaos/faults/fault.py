@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from processes import until
 
+from chaos.gate import Point
+
 if TYPE_CHECKING:
     from chaos.deployment import Deployment
 
@@ -40,7 +42,7 @@ class Fault:
         loses_messages: whether a message may never come, or come too late to be taken.
         clocks: which it steps, if any.
         of_a_batch: whether it strikes the process that came to the gate, and nobody else.
-        while_acting: whether it strikes only where a batch acts after it, as none may once a sweep ends.
+        not_at: points at which it would strike nothing, as one that needs a batch does where none follows.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Fault:
     loses_messages: bool = False
     clocks: Clocks | None = None
     of_a_batch: bool = False
-    while_acting: bool = False
+    not_at: Collection[Point] = ()
 
 
 def fault(**how: Any) -> Callable[[Callable[["Deployment"], Iterator[None]]], Fault]:

@@ -13,6 +13,7 @@ from redis.connection import AbstractConnection
 
 from chaos.faults.fault import NotStruckError, fault, struck
 from chaos.faults.redis import QUEUE, UNACKED
+from chaos.gate import Point
 
 if TYPE_CHECKING:
     from chaos.deployment import Deployment
@@ -75,9 +76,9 @@ def messages_with_unknown_arguments(it: "Deployment") -> Iterator[None]:
         yield
 
 
-@fault()
+@fault(not_at=(Point.TICK,))
 def messages_of_an_older_version(it: "Deployment") -> Iterator[None]:
-    """Each lane is woken as by a worker that knew fewer headers, and by one of Celery's first protocol.
+    """Each lane of a sweep is woken as by a worker that knew fewer headers, and by one of Celery's first protocol.
 
     The former is taken, the latter is none of ours.
     """

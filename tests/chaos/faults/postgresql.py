@@ -9,6 +9,7 @@ import psycopg
 from processes import until
 
 from chaos.faults.fault import NotStruckError, fault, struck
+from chaos.gate import Point
 
 if TYPE_CHECKING:
     from chaos.deployment import Deployment
@@ -18,6 +19,8 @@ __all__ = ["FAULTS"]
 # What a batch's statement may take is ten seconds.
 TOO_LONG_SECONDS = 11
 SMALLEST_FILE = 2**16
+# Where no batch need follow.
+AFTER_BATCHES = (Point.END, Point.ERASED)
 
 
 @fault()
@@ -55,7 +58,7 @@ def disk_full(it: "Deployment") -> Iterator[None]:
         until(it.servers.is_postgresql_ready, "PostgreSQL has recovered")
 
 
-@fault(while_acting=True)
+@fault(not_at=AFTER_BATCHES)
 def no_room_for_rows(it: "Deployment") -> Iterator[None]:
     """PostgreSQL says 53100, as it does where a table's file cannot grow, of each row for the log of actions."""
     no_room = "RAISE EXCEPTION 'could not extend file: no space left' USING ERRCODE = 'disk_full'"
@@ -109,7 +112,7 @@ def read_only(it: "Deployment") -> Iterator[None]:
         _end_sessions(it)
 
 
-@fault(while_acting=True)
+@fault(not_at=AFTER_BATCHES)
 def table_locked(it: "Deployment") -> Iterator[None]:
     """Somebody locks accounts and log until one of ours has waited for a lock as long as it does, five seconds."""
     with psycopg.connect(it.database_url) as somebody, it.servers.postgresql_says("due to lock timeout"):
@@ -121,7 +124,7 @@ def table_locked(it: "Deployment") -> Iterator[None]:
             locking.join()
 
 
-@fault(while_acting=True)
+@fault(not_at=AFTER_BATCHES)
 def statement_too_long(it: "Deployment") -> Iterator[None]:
     """Each statement of a batch that adds to the log takes longer than it may, until one was ended for that."""
     long = f"PERFORM pg_sleep({TOO_LONG_SECONDS})"
@@ -129,7 +132,7 @@ def statement_too_long(it: "Deployment") -> Iterator[None]:
         yield
 
 
-@fault(while_acting=True)
+@fault(not_at=AFTER_BATCHES)
 def deadlocked(it: "Deployment") -> Iterator[None]:
     """Somebody takes the chain's head, and wants the accounts of a batch as soon as that wants the head."""
     over = Event()

@@ -12,6 +12,7 @@ from own_servers import is_gone
 from processes import until
 
 from chaos.faults.fault import KILLED, STOPPED, NotStruckError, fault, struck
+from chaos.gate import Point
 
 if TYPE_CHECKING:
     from chaos.deployment import Deployment
@@ -22,6 +23,8 @@ __all__ = ["FAULTS", "all_of", "frozen"]
 STOPPING_SECONDS = 60
 # Longer than a transaction of a batch may rest, so that PostgreSQL gives it up.
 LONG_SECONDS = 13
+# Whose transactions may rest for longer than that.
+OF_A_SWEEP = (Point.TICK, Point.START, Point.END, Point.ERASED)
 
 
 @fault(may_end={"worker": {KILLED}})
@@ -53,7 +56,7 @@ def one_worker_killed(it: "Deployment") -> Iterator[None]:
     yield
 
 
-@fault(of_a_batch=True)
+@fault(of_a_batch=True, not_at=OF_A_SWEEP)
 def one_child_frozen_for_long(it: "Deployment") -> Iterator[None]:
     """The process whose batch came there last gets SIGSTOP for longer than its transaction may rest, then SIGCONT."""
     began = monotonic()

@@ -141,10 +141,10 @@ def forgotten():
     """A file's key is forgotten before the file is erased."""
 
     def erasing(engine, url, *, lane=0):
-        with engine.begin() as connection:
-            files = connection.execute(claim_files(), {"most": tasks.erase_files.PORTION_FILES}).all()
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(forget_files(each.id for each in files))
+            files = connection.execute(claim_files(), {"most": tasks.erase_files.PORTION_FILES}).all()
+            if files:
+                connection.execute(forget_files(each.id for each in files))
         paths = {each.id: path_under(each.storage_key, url) for each in files}
         return Counter(tasks.erase_files._erase(url, paths).values())
 
