@@ -54,7 +54,7 @@ bench: install ## speed as ratios, side by side in one run; report under benchma
 secrets: ## random passwords and a first token under secrets/, for docker compose; keeps what is there
 	@deploy/compose/make-secrets.sh
 
-chaos: install ## every fault at every point of a batch, judged by independent SQL; hours; CHAOS="--seed 1 --rounds 5"
+chaos: install ## every fault at every point of a sweep, judged by independent SQL; hours; CHAOS="--seed 1 --rounds 5"
 	@tests/chaos/fetch-libfaketime.sh || echo 'libfaketime could not be fetched'
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
