@@ -134,14 +134,19 @@ def throughput(bench: Bench, size: Size) -> None:
 
 
 def batch_sizes(bench: Bench, size: Size) -> None:
-    """Purge slices in turns, in batches of different size, by the worker's own statements without Celery."""
+    """Purge slices in turns, in batches of different size, by the worker's own statements without Celery.
+
+    Nobody measures the first, which brings pages into the log: where each is new, the largest batch would take longer
+    than its statement may.
+    """
     policies = Settings().policies
     with bench.database() as (_, engine):
         order = _interleaved([(str(each), size.batch_slice) for each in size.batches], min(size.rounds, 3))
-        fill_slices(bench, engine, [accounts for _, accounts in order])
-        for number, (each, _) in enumerate(order):
+        fill_slices(bench, engine, [size.batch_slice, *(accounts for _, accounts in order)])
+        without_celery(engine, policies, PolicyName.PURGE, cutoff_of(0))
+        for number, (each, _) in enumerate(order, 1):
             way = partial(without_celery, engine, policies, PolicyName.PURGE, each=int(each))
-            measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number))
+            measure(bench, engine, f"purge in batches of {int(each):,}", way, cutoff_of(number), new_pages=False)
 
 
 def drains(bench: Bench, size: Size) -> None:
@@ -187,9 +192,13 @@ def _rounds(bench: Bench, url: str, engine: Engine, policy: PolicyName, size: Si
             measure(bench, engine, f"{policy} {variant}", ways[variant], cutoff_of(number))
 
 
-def measure(bench: Bench, engine: Engine, name: str, way: Way, cutoff: datetime) -> None:
-    """Do one slice in one way, right after a checkpoint; note its rate and how much of a write-ahead log it makes."""
-    checkpoint(engine)
+def measure(bench: Bench, engine: Engine, name: str, way: Way, cutoff: datetime, *, new_pages: bool = True) -> None:
+    """Do one slice in one way; note its rate and how much of a write-ahead log it makes.
+
+    A checkpoint comes before it, unless pages may be in the log already.
+    """
+    if new_pages:
+        checkpoint(engine)
     before = _written(engine)
     accounts, seconds = way(cutoff)
     bench.note(f"{name} accounts/s", accounts / seconds)
