@@ -104,7 +104,9 @@ def reconcile(
     for page in _pages(engine, sweep_id, after):
         with _reading(engine) as connection:
             _judge_receipts(connection, policies, sweep, page.receipts, findings)
-            _judge_remains_again(connection, sweep, references, page.receipts, findings)
+            if sweep.policy == PolicyName.PURGE:
+                looking = judge_remains(partitioned=_are_partitioned(references))
+                findings.judge(connection, looking, receipts=list(page.receipts))
             findings.judge(connection, judge_unreceipted(page.earlier, page.later))
         after = page.receipts[-1] if page.receipts else after
         if enough() and not page.final:
@@ -153,7 +155,7 @@ def looking_for_remains(connection: Connection, policy: PolicyName) -> Tally:
     references = references_to_accounts(connection)
     partitioned = _are_partitioned(references)
     if policy == PolicyName.COUNTER_ONLY:
-        return judge_moved(committed=False, partitioned=partitioned)
+        return judge_moved(partitioned=partitioned)
     return judge_remains(references, partitioned=partitioned)
 
 
@@ -217,26 +219,6 @@ def _judge_receipts(
         judge_actions(receipts, policy, sweep_id=sweep.id, as_of=sweep.as_of, cutoff=sweep.cutoff),
     )
     findings.judge(connection, judge_repeated(receipts, sweep_id=sweep.id))
-
-
-def _judge_remains_again(
-    connection: Connection,
-    sweep: Row[Any],
-    references: Sequence[Reference],
-    receipts: Sequence[int],
-    findings: Findings,
-) -> None:
-    """Judge once more what each batch has judged before its commit, as far as that is cheap once all is committed.
-
-    Purged accounts are looked for in `accounts`, whose index tells that they are gone. Moved ones would have to be
-    read, one by one: of a page of receipts those of the last are.
-    """
-    partitioned = _are_partitioned(references)
-    if sweep.policy == PolicyName.PURGE:
-        looking, judged = judge_remains(partitioned=partitioned), receipts
-    else:
-        looking, judged = judge_moved(committed=True, partitioned=partitioned), receipts[-1:]
-    findings.judge(connection, looking, receipts=list(judged))
 
 
 def _judge_dangling(engine: Engine, sweep: Row[Any], reference: Reference, findings: Findings) -> None:

@@ -98,10 +98,14 @@ def first_receipt(connection, sweep_id):
 
 
 def findings_about(engine, policies, sweep_id, receipt_id):
-    """What is found about a sweep; of its batch the same must be found."""
+    """What is found about a sweep; of its batch the same must be found.
+
+    But for the accounts of planted actions, which are nowhere: of moved accounts only a batch looks for that.
+    """
     found = reconcile(engine, policies, sweep_id, drained=True).findings
     with transaction(engine) as connection:
-        assert verify_batch(connection, policies, receipt_id) == [
-            finding.replace(f"sweep {sweep_id}:", f"receipt {receipt_id}:") for finding in found
-        ]
+        of_batch = verify_batch(connection, policies, receipt_id)
+    assert [finding for finding in of_batch if "not in counter-only recovery" not in finding] == [
+        finding.replace(f"sweep {sweep_id}:", f"receipt {receipt_id}:") for finding in found
+    ]
     return {finding.removeprefix(f"sweep {sweep_id}: ") for finding in found}

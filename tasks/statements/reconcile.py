@@ -222,41 +222,26 @@ def judge_repeated(receipts: Sequence[int], *, sweep_id: int) -> Tally:
     return tally(select(repeated), repeated.c.account_id, {"accounts were touched twice in one sweep": true()})
 
 
-def judge_moved(*, committed: bool, partitioned: bool) -> Tally:
-    """Tally accounts moved to counter-only recovery that keep what the move had to erase.
+def judge_moved(*, partitioned: bool) -> Tally:
+    """Tally accounts moved to counter-only recovery that are not, or keep what the move had to erase.
 
-    Once that is `committed`, others may have acted on them: who has been recovered at an office since is active, purged
-    accounts are gone, and neither is judged. The receipts' numbers are the parameter `receipts`.
-
-    Accounts and logins are looked up by number first, in the one partition where they would be if tables are
-    `partitioned` by the account; whatever else there is to ask is asked of the few that look wrong.
+    For the transaction that moved them, in which nobody can have come in between. The receipts' numbers are the
+    parameter `receipts`. Accounts and logins are looked up by number first, in the one partition where they would be if
+    tables are `partitioned` by the account.
     """
     receipts = bindparam("receipts", type_=ARRAY(BigInteger))
     of_receipts = and_(Action.receipt_id == any_(receipts), Action.action == PolicyName.COUNTER_ONLY)
-    move = _first(select(Action.account_id, Action.event_at, Action.acted_at).where(of_receipts))
-    is_moved = Account.state == State.COUNTER_ONLY
-    keeps = and_(is_moved, or_(Account.email.is_not(None), Account.password_hash.is_not(None)))
-    accounts = select(Account.id, Account.state, Account.withdrawn_at)
-    accounts = accounts.where(or_(keeps, Account.state == State.WITHDRAWN))
+    move = _first(select(Action.account_id).where(of_receipts))
+    keeps = or_(Account.email.is_not(None), Account.password_hash.is_not(None))
+    accounts = select(Account.id, keeps.label("keeps")).where(Account.state == State.COUNTER_ONLY)
     account = _first(_of(move, accounts, Account.id, partitioned=partitioned))
-    logins = select(LoginSession.account_id, LoginSession.created_at)
-    login = _first(_of(move, logins, LoginSession.account_id, partitioned=partitioned))
-    as_before: ColumnElement[bool] = true()
-    as_left: ColumnElement[bool] = true()
-    if committed:
-        as_before = exists().where(move.c.account_id == account.c.id, move.c.event_at == account.c.withdrawn_at)
-        as_left = and_(
-            exists().where(is_moved, Account.id == login.c.account_id),
-            exists().where(move.c.account_id == login.c.account_id, move.c.acted_at > login.c.created_at),
-        )
+    logins = _of(move, select(LoginSession.account_id), LoginSession.account_id, partitioned=partitioned)
     found = {
-        "moved accounts keep an e-mail address or a password": select(account.c.id.label("number")).where(
-            account.c.state == State.COUNTER_ONLY
+        "moved accounts are not in counter-only recovery": select(move.c.account_id.label("number")).where(
+            not_(exists().where(account.c.id == move.c.account_id))
         ),
-        "moved accounts are withdrawn as before": select(account.c.id).where(
-            account.c.state == State.WITHDRAWN, as_before
-        ),
-        "moved accounts keep login sessions": select(login.c.account_id).distinct().where(as_left),
+        "moved accounts keep an e-mail address or a password": select(account.c.id).where(account.c.keeps),
+        "moved accounts keep login sessions": select(_first(logins).c.account_id).distinct(),
     }
     faulty = (rows.add_columns(literal(fault, Text).label("fault")) for fault, rows in found.items())
     return counted(union_all(*faulty).subquery())
