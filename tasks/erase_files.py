@@ -43,8 +43,6 @@ def erase_files(self: RetentionTask, lane: int = 0) -> None:
     url = self.runtime.documents_url
     if url is None:
         return
-    with transaction(self.runtime.engine) as connection:
-        connection.execute(bring_forward())
     done: Counter[str] = Counter()
     time_is_up = self.runtime.patience()
     while not time_is_up():
@@ -73,6 +71,7 @@ def erase_portion(engine: Engine, url: str, *, lane: int = 0, most: int = PORTIO
     with transaction(engine) as connection:
         if not connection.scalar(take_lane(NO_SWEEP, lane)):
             return Counter()
+        connection.execute(bring_forward(), {"most": most})
         files = connection.execute(claim_files(), {"most": most}).all()
         outcomes = _judge(connection, {each.id: each.storage_key for each in files}, url)
         awaited = {each.id: path_under(each.storage_key, url) for each in files if each.id not in outcomes}

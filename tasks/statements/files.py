@@ -52,9 +52,17 @@ def claim_files() -> Select[int, str, int]:
 
 
 def bring_forward() -> Update:
-    """Let whatever waits for longer than any failure makes it wait be tried now: a clock that was ahead said so."""
+    """Let what waits for longer than any failure makes it wait be tried now, up to the parameter `most`.
+
+    A clock that was ahead said so; by it the file would not count as late for as long, either. Rows that another eraser
+    has locked are passed over.
+    """
     beyond = (DoomedFile.refused_at.is_(None), LEFT, DoomedFile.next_try_at > func.now() + LONGEST_WAIT)
-    return update(DoomedFile).where(*beyond).values(next_try_at=func.now())
+    some = select(DoomedFile.id).where(*beyond).order_by(DoomedFile.next_try_at.desc(), DoomedFile.id.desc())
+    some = some.limit(bindparam("most", type_=Integer)).with_for_update(skip_locked=True)
+    ids = func.array(some.scalar_subquery(), type_=ARRAY(BIGINT))
+    since = func.least(DoomedFile.created_at, func.now())
+    return update(DoomedFile).where(DoomedFile.id == any_(ids)).values(next_try_at=func.now(), created_at=since)
 
 
 def select_used(keys: Iterable[str]) -> Select[str]:

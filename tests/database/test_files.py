@@ -226,17 +226,28 @@ def test_a_failure_is_counted_by_its_kind_and_tried_again_later_and_later(engine
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_a_file_that_waits_for_a_date_of_a_clock_that_was_ahead_is_tried_now(by_hand, engine, purge, store):
+def test_a_file_that_waits_for_a_date_of_a_clock_that_was_ahead_is_tried_now_and_counts_as_late(engine, purge, store):
     put(store, "ahead.pdf", "failed.pdf")
     with_documents(engine, "ahead.pdf", "failed.pdf")
     purge()
-    waiting = "UPDATE doomed_files SET next_try_at = now() + CAST(:wait AS interval) WHERE storage_key = :key"
+    waiting = """
+        UPDATE doomed_files SET next_try_at = later, created_at = later
+          FROM (SELECT now() + CAST(:wait AS interval) AS later) AS clock WHERE storage_key = :key"""
     with engine.begin() as connection:
-        connection.execute(text(waiting), {"wait": "6 years", "key": "ahead.pdf"})
         connection.execute(text(waiting), {"wait": "59 minutes", "key": "failed.pdf"})
-    by_hand(documents_url=f"file://{store}").do("erase_files", 0)
-    assert doomed(engine, "storage_key") == ["failed.pdf"]
-    assert paths_in(store) == ["another's.pdf", "failed.pdf"]
+        connection.execute(text(waiting), {"wait": "6 years", "key": "ahead.pdf"})
+    (store / "ahead.pdf").unlink()
+    (store / "ahead.pdf").mkdir()  # which cannot be erased
+    erase_portion(engine, f"file://{store}")
+    assert doomed(engine, "storage_key", "attempts", "created_at <= now()") == [
+        ("ahead.pdf", 1, True),
+        ("failed.pdf", 0, False),
+    ]
+    (store / "ahead.pdf").rmdir()
+    put(store, "ahead.pdf")
+    make_due(engine)
+    erase_portion(engine, f"file://{store}")
+    assert doomed(engine, "storage_key") == []
 
 
 @pytest.mark.parametrize("place", ["missing", "empty"])
