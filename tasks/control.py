@@ -24,6 +24,7 @@ from tasks.statements.control import (
     release_sweep,
     set_clock,
 )
+from tasks.statements.hash_partitions import look_up_by_index
 from tasks.transaction import transaction
 
 __all__ = ["WORKER", "approve", "free", "freeze", "hold", "reject", "void"]
@@ -72,6 +73,8 @@ def _freeze_some(engine: Engine, sweep_id: int, cutoff: Cutoff) -> bool:
         locked = connection.execute(lock_sweep(sweep_id)).one()
         if locked.status != SweepStatus.HELD or locked.planned is not None:
             return False
+        # Or for a guess of how many are due the planner reads an index from end to end, in each portion.
+        connection.execute(look_up_by_index())
         after = None if locked.planned_to is None else (locked.planned_to_at, locked.planned_to)
         portion = connection.execute(plan_some(sweep_id, cutoff, after=after, limit=PORTION)).one_or_none()
         if portion is None:
