@@ -13,7 +13,6 @@ from models.errors import Refused
 from tasks.findings import Findings
 from tasks.statements.reconcile import (
     judge_actions,
-    judge_moved,
     judge_receipts,
     judge_repeated,
     judge_unreceipted,
@@ -27,6 +26,7 @@ from tasks.statements.reconcile import (
 from tasks.statements.remains import (
     Reference,
     judge_dangling,
+    judge_moved,
     judge_remains,
     owned,
     select_blocks,

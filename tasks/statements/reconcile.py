@@ -8,18 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     BigInteger,
     ColumnElement,
     FromClause,
     Select,
     SQLColumnExpression,
     Subquery,
-    Text,
     all_,
     and_,
     any_,
-    bindparam,
     exists,
     false,
     func,
@@ -37,7 +34,6 @@ from models import (
     Action,
     Hold,
     JobSeeking,
-    LoginSession,
     Policies,
     Policy,
     PolicyName,
@@ -50,12 +46,11 @@ from models import (
 )
 from models.base import Instant
 from tasks.statements.law import bound_as_of, with_lawful_instant
-from tasks.statements.tally import Tally, counted, tally
+from tasks.statements.tally import Tally, tally
 
 __all__ = [
     "COUNTED_AT_MOST",
     "judge_actions",
-    "judge_moved",
     "judge_receipts",
     "judge_repeated",
     "judge_unreceipted",
@@ -222,31 +217,6 @@ def judge_repeated(receipts: Sequence[int], *, sweep_id: int) -> Tally:
     return tally(select(repeated), repeated.c.account_id, {"accounts were touched twice in one sweep": true()})
 
 
-def judge_moved(*, partitioned: bool) -> Tally:
-    """Tally accounts moved to counter-only recovery that are not, or keep what the move had to erase.
-
-    For the transaction that moved them, in which nobody can have come in between. The receipts' numbers are the
-    parameter `receipts`. Accounts and logins are looked up by number first, in the one partition where they would be if
-    tables are `partitioned` by the account.
-    """
-    receipts = bindparam("receipts", type_=ARRAY(BigInteger))
-    of_receipts = and_(Action.receipt_id == any_(receipts), Action.action == PolicyName.COUNTER_ONLY)
-    move = _first(select(Action.account_id).where(of_receipts))
-    keeps = or_(Account.email.is_not(None), Account.password_hash.is_not(None))
-    accounts = select(Account.id, keeps.label("keeps")).where(Account.state == State.COUNTER_ONLY)
-    account = _first(_of(move, accounts, Account.id, partitioned=partitioned))
-    logins = _of(move, select(LoginSession.account_id), LoginSession.account_id, partitioned=partitioned)
-    found = {
-        "moved accounts are not in counter-only recovery": select(move.c.account_id.label("number")).where(
-            not_(exists().where(account.c.id == move.c.account_id))
-        ),
-        "moved accounts keep an e-mail address or a password": select(account.c.id).where(account.c.keeps),
-        "moved accounts keep login sessions": select(_first(logins).c.account_id).distinct(),
-    }
-    faulty = (rows.add_columns(literal(fault, Text).label("fault")) for fault, rows in found.items())
-    return counted(union_all(*faulty).subquery())
-
-
 def judge_receipts(receipts: Sequence[int], policy: Policy) -> Tally:
     """Tally receipts that do not agree with their actions."""
     actions = select(func.count().label("actions")).where(Action.receipt_id == Receipt.id).lateral("actions")
@@ -281,22 +251,6 @@ def _actions_of(receipts: Sequence[int]) -> Subquery:
 
 def _given(receipts: Sequence[int]) -> ColumnElement[list[int]]:
     return literal(list(receipts), ARRAY(BigInteger))
-
-
-def _of(
-    moved: CTE, rows: Select[*tuple[Any, ...]], number: SQLColumnExpression[int], *, partitioned: bool
-) -> Select[*tuple[Any, ...]]:
-    """Return those of `rows` whose `number` is one of a moved account's."""
-    if not partitioned:
-        return rows.where(number == any_(_array(select(moved.c.account_id))))
-    # The offset keeps it a look for each account, never a join to the whole table.
-    each = rows.where(number == moved.c.account_id).offset(0).lateral()
-    return select(*each.c).join_from(moved, each, true())
-
-
-def _first(rows: Select[*tuple[Any, ...]]) -> CTE:
-    """Return rows that are found before anything is joined to them, whatever the statistics say."""
-    return rows.cte().prefix_with("MATERIALIZED")
 
 
 def _array(ids: Select[int]) -> ColumnElement[list[int]]:

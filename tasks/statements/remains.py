@@ -1,4 +1,4 @@
-"""Looking for what remains of purged accounts, in whatever tables the live database's catalog names.
+"""Looking for what remains of purged accounts, in whatever tables the live database's catalog names, and of moved ones.
 
 The deletions follow the metadata; this follows `pg_constraint`, and so meets tables that nobody told the metadata of.
 """
@@ -14,15 +14,18 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    SQLColumnExpression,
     Text,
     any_,
     bindparam,
     cast,
     column,
+    exists,
     func,
     literal,
     not_,
     null,
+    or_,
     select,
     table,
     true,
@@ -31,10 +34,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, OID, REGCLASS
 from sqlalchemy.types import UserDefinedType
 
-from models import Account, Action, PolicyName
+from models import Account, Action, LoginSession, PolicyName, State
 from tasks.statements.tally import Tally, counted, tally
 
-__all__ = ["Reference", "judge_dangling", "judge_remains", "owned", "select_blocks", "select_references"]
+__all__ = ["Reference", "judge_dangling", "judge_moved", "judge_remains", "owned", "select_blocks", "select_references"]
 
 CONSTRAINTS = table(
     "pg_constraint",
@@ -137,21 +140,14 @@ def judge_remains(references: Iterable[Reference] = (), *, partitioned: bool) ->
     index, whatever the statistics say; or where tables are `partitioned` by the account, a look into the one partition
     where its rows would be.
     """
-    purged = (
-        select(Action.account_id)
-        .where(
-            Action.receipt_id == any_(bindparam("receipts", type_=ARRAY(BigInteger))), Action.action == PolicyName.PURGE
-        )
-        .cte("purged")
-        .prefix_with("MATERIALIZED")
-    )
+    purged = _acted_on(PolicyName.PURGE)
     places = {Account.__tablename__: Account.__table__.c.id} | {
         str(each): _table(each.child_schema, each.child_name, each.columns).c[each.columns[0]]
         for each in references
         if each.names_the_account
     }
     left = (
-        _left_of(purged, number, partitioned=partitioned).add_columns(
+        _rows_of(purged, select(cast(number, BigInteger).label("number")), number, partitioned=partitioned).add_columns(
             literal(f"rows of purged accounts are left in {where}", Text).label("fault")
         )
         for where, number in places.items()
@@ -159,14 +155,50 @@ def judge_remains(references: Iterable[Reference] = (), *, partitioned: bool) ->
     return counted(union_all(*left).subquery())
 
 
-def _left_of(purged: CTE, number: ColumnElement[Any], *, partitioned: bool) -> Select[int]:
-    found = select(cast(number, BigInteger).label("number"))
+def judge_moved(*, partitioned: bool) -> Tally:
+    """Tally accounts moved to counter-only recovery that are not, or keep what the move had to erase.
+
+    For the transaction that moved them, in which nobody can have come in between. Parameter, and `partitioned`, as in
+    `judge_remains`.
+    """
+    moved = _acted_on(PolicyName.COUNTER_ONLY)
+    keeps = or_(Account.email.is_not(None), Account.password_hash.is_not(None))
+    accounts = select(Account.id, keeps.label("keeps")).where(Account.state == State.COUNTER_ONLY)
+    account = _first(_rows_of(moved, accounts, Account.id, partitioned=partitioned))
+    logins = select(LoginSession.account_id)
+    login = _first(_rows_of(moved, logins, LoginSession.account_id, partitioned=partitioned))
+    found = {
+        "moved accounts are not in counter-only recovery": select(moved.c.account_id.label("number")).where(
+            not_(exists().where(account.c.id == moved.c.account_id))
+        ),
+        "moved accounts keep an e-mail address or a password": select(account.c.id).where(account.c.keeps),
+        "moved accounts keep login sessions": select(login.c.account_id).distinct(),
+    }
+    faulty = (rows.add_columns(literal(fault, Text).label("fault")) for fault, rows in found.items())
+    return counted(union_all(*faulty).subquery())
+
+
+def _acted_on(policy: PolicyName) -> CTE:
+    """Return the accounts of the parameter `receipts` that this policy was carried out on: their numbers."""
+    receipts = bindparam("receipts", type_=ARRAY(BigInteger))
+    return _first(select(Action.account_id).where(Action.receipt_id == any_(receipts), Action.action == policy))
+
+
+def _rows_of(
+    acted_on: CTE, rows: Select[*tuple[Any, ...]], number: SQLColumnExpression[Any], *, partitioned: bool
+) -> Select[*tuple[Any, ...]]:
+    """Return those of `rows` whose `number` is that of an account acted on."""
     if not partitioned:
-        numbers = func.array(select(purged.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
-        return found.where(number == any_(numbers))
+        numbers = func.array(select(acted_on.c.account_id).scalar_subquery(), type_=ARRAY(BigInteger))
+        return rows.where(number == any_(numbers))
     # The offset keeps it a look for each account, never a join to the whole table.
-    each = found.where(number == purged.c.account_id).offset(0).lateral()
-    return select(each.c.number).join_from(purged, each, true())
+    each = rows.where(number == acted_on.c.account_id).offset(0).lateral()
+    return select(*each.c).join_from(acted_on, each, true())
+
+
+def _first(rows: Select[*tuple[Any, ...]]) -> CTE:
+    """Return rows that are found before anything is joined to them, whatever the statistics say."""
+    return rows.cte().prefix_with("MATERIALIZED")
 
 
 def judge_dangling(reference: Reference, *, blocks: range) -> Tally:
