@@ -21,12 +21,11 @@ from sqlalchemy.sql.dml import ReturningInsert
 from benchmarks.populations import FIRST_DAY
 from models import Account, Base, JobSeeking, Message, MessageAttachment, Policies, PolicyName, Sweep, SweepStatus
 from tasks.batch import run_batch
-from tasks.reconcile import find_remains, looking_for_remains
+from tasks.drain import examination
 from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.purge import owned_tables
 from tasks.statements.sweeps import insert_sweep, start_sweep
-from tasks.statements.tally import Tally
 from tasks.transaction import transaction
 from worker.settings import Settings
 
@@ -125,8 +124,7 @@ def without_celery(
     with transaction(engine) as connection:
         sweep_id = connection.execute(_asked(bounds)).scalar_one()
         connection.execute(start_sweep(sweep_id, due=0, allowed=None, seen=SweepStatus.QUEUED))
-        looking = looking_for_remains(connection, policy)
-    examine = partial(_examine, looking)
+    examine = examination(engine, policy)
     accounts, limit, began = 0, each or first_accounts(alone=True), perf_counter()
     while True:
         started = perf_counter()
@@ -136,11 +134,6 @@ def without_celery(
         accounts += batch.accounts
         limit = each or next_accounts(limit, perf_counter() - started, most=MOST_ACCOUNTS, alone=True)
     return accounts, perf_counter() - began
-
-
-def _examine(looking: Tally, connection: Connection, receipt_id: int) -> None:
-    if findings := find_remains(connection, looking, receipt_id):
-        raise RuntimeError("; ".join(findings))
 
 
 def _asked(bounds: Cutoff) -> ReturningInsert[int]:

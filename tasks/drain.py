@@ -9,7 +9,7 @@ import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Engine, Row
 
 from models import PolicyName, SweepStatus
 from models.errors import (
@@ -40,7 +40,7 @@ from tasks.statements.control import delete_plan
 from tasks.statements.sweeps import count_attempt, hear_sweep, mark_canary, requeue_sweep, reset_attempts
 from tasks.transaction import transaction
 
-__all__ = ["drain", "send_drains"]
+__all__ = ["drain", "examination", "send_drains"]
 
 MOST_ATTEMPTS = 5
 # With the batch before it, within what a task may take.
@@ -142,7 +142,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     is_canary = cutoff.policy == PolicyName.PURGE and current.canary_at is None
     if is_canary and lane:
         return False
-    examine = _examination(runtime, cutoff.policy)
+    examine = examination(runtime.engine, cutoff.policy)
     pace = runtime.pace
     pace.begin(runtime.is_stopping)
     time_is_up = runtime.patience()
@@ -242,9 +242,9 @@ def _canary_check(runtime: Runtime) -> Check:
     return check
 
 
-def _examination(runtime: Runtime, policy: PolicyName) -> Check:
-    """Return what looks whether a batch has left anything that it had to take."""
-    with transaction(runtime.engine) as connection:
+def examination(engine: Engine, policy: PolicyName) -> Check:
+    """Return what looks whether a batch has left anything that it had to take, and raises `Unverified` where it has."""
+    with transaction(engine) as connection:
         looking = looking_for_remains(connection, policy)
 
     def examine(connection: Connection, receipt_id: int) -> None:
