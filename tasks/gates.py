@@ -17,6 +17,7 @@ from tasks.base import Runtime
 from tasks.catalog import catalog_faults
 from tasks.chain import head_at, head_now
 from tasks.exported import exported_head
+from tasks.hash_partitions import acts_by_partition
 from tasks.pauses import pause_stops
 from tasks.rules.ceiling import allowances, ceiling_stops, enough_accounts, most_by_settings
 from tasks.rules.clocks import clock_stops
@@ -72,6 +73,7 @@ def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
     with _judging(runtime, policy) as (connection, found):
         # Asked for under other rules, it may well have another cutoff.
         stops = found + (other_worker_stops(policy, sweep.fingerprint) or _cutoff(runtime, connection, cutoff))
+        acts_by_partition(connection)  # or whole tables would be read to count a few
         if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
             return Verdict(stops, connection.execute(count_due(cutoff, now=func.now())).scalar_one(), None)
         stops += _policy_change(connection, policy, sweep, cutoff)
