@@ -163,15 +163,19 @@ def judge_moved(*, partitioned: bool) -> Tally:
     """
     moved = _acted_on(PolicyName.COUNTER_ONLY)
     keeps = or_(Account.email.is_not(None), Account.password_hash.is_not(None))
-    accounts = select(Account.id, keeps.label("keeps")).where(Account.state == State.COUNTER_ONLY)
+    # The state is no condition: there is an index of those in counter-only recovery alone, which the planner takes for
+    # small until it is told otherwise, and reads from end to end.
+    accounts = select(Account.id, keeps.label("keeps"), (Account.state == State.COUNTER_ONLY).label("is_moved"))
     account = _first(_rows_of(moved, accounts, Account.id, partitioned=partitioned))
     logins = select(LoginSession.account_id)
     login = _first(_rows_of(moved, logins, LoginSession.account_id, partitioned=partitioned))
     found = {
         "moved accounts are not in counter-only recovery": select(moved.c.account_id.label("number")).where(
-            not_(exists().where(account.c.id == moved.c.account_id))
+            not_(exists().where(account.c.id == moved.c.account_id, account.c.is_moved))
         ),
-        "moved accounts keep an e-mail address or a password": select(account.c.id).where(account.c.keeps),
+        "moved accounts keep an e-mail address or a password": select(account.c.id).where(
+            account.c.is_moved, account.c.keeps
+        ),
         "moved accounts keep login sessions": select(login.c.account_id).distinct(),
     }
     faulty = (rows.add_columns(literal(fault, Text).label("fault")) for fault, rows in found.items())
