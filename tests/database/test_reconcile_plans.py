@@ -75,7 +75,8 @@ def test_no_large_table_is_read_as_a_whole(engine, policies, name, analyzed):
 
 
 WITHDRAWN = """
-INSERT INTO accounts (registration, state, withdrawn_at) SELECT 'online', 'withdrawn', :since FROM generate_series(1, :n)
+INSERT INTO accounts (registration, state, withdrawn_at)
+SELECT 'online', 'withdrawn', :since FROM generate_series(1, :n)
 """
 
 
@@ -92,5 +93,5 @@ def test_the_moved_are_looked_up_by_number_though_statistics_know_of_no_move(eng
 
     look()  # what the catalog says is asked for once
     plan = next(plan for plan in plans(engine, look) if "actions" in plan and "accounts" in plan)
-    assert re.search(r"accounts(_\d)?_pkey", plan)
+    assert re.search(r"pk_accounts|accounts_\d_pkey", plan)
     assert not re.search(r"counter_only_latest|greatest", plan)
