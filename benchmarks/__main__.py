@@ -46,6 +46,7 @@ PARTS: dict[str, Callable[[Bench, Size], None]] = {
     "guessing": lambda bench, size: guessing(bench, size.guesses, Settings().policies),
     "verification": lambda bench, size: verification(bench, size.log_actions, min(size.rounds, 3)),
 }
+SHOWN = ("shared_buffers", "fsync", "wal_compression")
 PACKAGES = ("celery", "kombu", "SQLAlchemy", "psycopg", "redis", "django")
 
 
@@ -101,9 +102,8 @@ def _say(line: str) -> None:
 def _about(bench: Bench) -> dict[str, str]:
     engine = connect(bench.database_url, pooled=False)
     with engine.connect() as connection:
-        shown = {
-            name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "shared_buffers", "fsync")
-        }
+        server = [connection.scalar(text("SHOW server_version"))]
+        server += [f"{name} {connection.scalar(text(f'SHOW {name}'))}" for name in SHOWN]
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=RESULTS, capture_output=True, text=True, check=False
@@ -113,7 +113,7 @@ def _about(bench: Bench) -> dict[str, str]:
         "machine": f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB, {platform.machine()}, {platform.system()}",
         "processor": _processor(),
         "python": platform.python_version(),
-        "postgresql": f"{shown['server_version']}, shared_buffers {shown['shared_buffers']}, fsync {shown['fsync']}",
+        "postgresql": ", ".join(server),
         **{name: version(name) for name in PACKAGES},
     }
 
