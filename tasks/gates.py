@@ -73,12 +73,12 @@ def judge(runtime: Runtime, sweep: Row[Any], cutoff: Cutoff) -> Verdict:
     with _judging(runtime, policy) as (connection, found):
         # Asked for under other rules, it may well have another cutoff.
         stops = found + (other_worker_stops(policy, sweep.fingerprint) or _cutoff(runtime, connection, cutoff))
-        acts_by_partition(connection)  # or whole tables would be read to count a few
         if cutoff.plan_of is not None:  # a person has looked at exactly these accounts
             return Verdict(stops, connection.execute(count_due(cutoff, now=func.now())).scalar_one(), None)
         stops += _policy_change(connection, policy, sweep, cutoff)
         expected = _expected(connection, policy, sweep)
         most = most_by_settings(runtime.limits, expected=expected) + 1
+        acts_by_partition(connection)  # or whole tables would be read to count as few as that
         due = connection.execute(count_due(cutoff, now=func.now(), most=most)).scalar_one()
         # What it has deleted itself already was there when it began; whom it has moved is there still.
         deleted = sweep.accounts if policy.name == PolicyName.PURGE else 0
