@@ -11,11 +11,26 @@ from sqlalchemy.types import TypeDecorator
 
 from models.errors import NaiveInstantError
 
-__all__ = ["FINITE", "HIDDEN", "WORKER", "Base", "CreatedAt", "Identifier", "Instant", "one_of", "require_aware"]
+__all__ = [
+    "FINITE",
+    "HIDDEN",
+    "SHOWN",
+    "WEB_SERVER",
+    "WORKER",
+    "Base",
+    "CreatedAt",
+    "Identifier",
+    "Instant",
+    "one_of",
+    "require_aware",
+]
 
-# Keys of `info`. Of a table: what the worker may do on it, where that is not what its kind of table needs; of a column:
-# nobody reads it who only looks on. `tasks.statements.rights` has the rule.
-WORKER, HIDDEN = "worker", "hidden"
+# Keys of `info`. Of a table: what the worker may do on it, where that is not what its kind of table needs; and how the
+# web server writes to it: each right, and the columns that it is for, or None. Of a column: nobody reads it who only
+# looks on; or the web server does, for who has logged in.
+# `tasks.statements.rights` has the rule.
+WORKER, WEB_SERVER = "worker", "web_server"
+HIDDEN, SHOWN = "hidden", "shown"
 
 # Infinities and the years that stand for "unknown" are no dates; NULL is let in and shown as an anomaly.
 # This, like each check of what is an account's, is said as PostgreSQL says it: so the catalog gate can compare the two.

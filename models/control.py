@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Date, ForeignKey
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, Identifier
+from models.base import WEB_SERVER, WORKER, Base, Identifier
 from models.log import append_only
 
 __all__ = ["Decision", "DecisionKind", "Forecast", "Pause", "PlannedAccount"]
@@ -39,7 +39,7 @@ class Pause(Base):
 
     __table_args__ = (
         CheckConstraint("policy IN ('counter_only', 'purge')", name="policy_known"),
-        {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}},
+        {"info": {WORKER: ("SELECT", "INSERT", "DELETE"), WEB_SERVER: {"INSERT": None, "DELETE": None}}},
     )
 
 
@@ -51,6 +51,7 @@ class Decision(Base):
     """
 
     __tablename__ = "decisions"
+    __table_args__ = {"info": {WEB_SERVER: {"INSERT": None}}}  # noqa: RUF012 - SQLAlchemy's contract
 
     id: Mapped[Identifier]
     at: Mapped[datetime]
@@ -66,7 +67,9 @@ class PlannedAccount(Base):
     """One account of a held sweep's frozen plan. No foreign key to the account: it goes with the sweep's end."""
 
     __tablename__ = "planned_accounts"
-    __table_args__ = {"info": {WORKER: ("SELECT", "INSERT", "DELETE")}}  # noqa: RUF012 - SQLAlchemy's contract
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's contract
+        "info": {WORKER: ("SELECT", "INSERT", "DELETE"), WEB_SERVER: {"DELETE": None}}
+    }
 
     sweep_id: Mapped[int] = mapped_column(ForeignKey("sweeps.id"), primary_key=True)
     account_id: Mapped[int] = mapped_column(primary_key=True)

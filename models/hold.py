@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import DDL, Index, Table, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, Identifier
+from models.base import SHOWN, WEB_SERVER, WORKER, Base, Identifier
 from models.errors import Refused
 from models.my_page import OwnerId
 
@@ -19,16 +19,21 @@ class Hold(Base):
 
     id: Mapped[Identifier]
     account_id: Mapped[OwnerId]
-    reason: Mapped[str]
-    placed_by: Mapped[str]
+    reason: Mapped[str] = mapped_column(info={SHOWN: True})
+    placed_by: Mapped[str] = mapped_column(info={SHOWN: True})
     placed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     released_at: Mapped[datetime | None] = mapped_column(index=True)
-    released_by: Mapped[str | None]
-    release_reason: Mapped[str | None]
+    released_by: Mapped[str | None] = mapped_column(info={SHOWN: True})
+    release_reason: Mapped[str | None] = mapped_column(info={SHOWN: True})
 
     __table_args__ = (
         Index("ix_holds_unreleased", "account_id", postgresql_where=text("released_at IS NULL")),
-        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
+        {
+            "info": {
+                WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+                WEB_SERVER: {"INSERT": None, "UPDATE": ("placed_at", "released_at", "released_by", "release_reason")},
+            }
+        },
     )
 
     __mapper_args__ = {"primary_key": ["account_id", "id"]}  # noqa: RUF012 - SQLAlchemy's contract

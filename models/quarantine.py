@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, one_of
+from models.base import SHOWN, WEB_SERVER, WORKER, Base, one_of
 from models.policy import PolicyName
 
 __all__ = ["Quarantine"]
@@ -25,12 +25,12 @@ class Quarantine(Base):
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("accounts.id"), primary_key=True)
     policy: Mapped[str] = mapped_column(primary_key=True)
     attempts: Mapped[int] = mapped_column(Integer)
-    failure: Mapped[str]
+    failure: Mapped[str] = mapped_column(info={SHOWN: True})
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     set_aside_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint(one_of("policy", *PolicyName), name="policy_known"),
-        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE")}},
+        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE", "DELETE"), WEB_SERVER: {"DELETE": None}}},
     )

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, Integer, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, CreatedAt, Identifier
+from models.base import WEB_SERVER, WORKER, Base, CreatedAt, Identifier
 
 __all__ = ["Heartbeat", "Sweep", "SweepStatus"]
 
@@ -90,7 +90,15 @@ class Sweep(Base):
         CheckConstraint("(status IN ('done', 'failed', 'rejected')) = (ended_at IS NOT NULL)", name="ended_at_fits"),
         CheckConstraint("(status = 'held') = (held_at IS NOT NULL)", name="held_at_fits"),
         Index(None, "status", postgresql_where=text("ended_at IS NULL")),
-        {"info": {WORKER: ("SELECT", "INSERT", "UPDATE")}},
+        {
+            "info": {
+                WORKER: ("SELECT", "INSERT", "UPDATE"),
+                WEB_SERVER: {
+                    "INSERT": ("policy", "tick", "as_of", "cutoff", "actor", "reason", "fingerprint"),
+                    "UPDATE": ("status", "held_at", "held_for", "heard_at", "approved_at", "ended_at"),
+                },
+            }
+        },
     )
 
 
@@ -98,7 +106,9 @@ class Heartbeat(Base):
     """When a part of the machinery was last seen at work; one row each, overwritten."""
 
     __tablename__ = "heartbeats"
-    __table_args__ = {"info": {WORKER: ("SELECT", "INSERT", "UPDATE")}}  # noqa: RUF012 - SQLAlchemy's contract
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's contract
+        "info": {WORKER: ("SELECT", "INSERT", "UPDATE"), WEB_SERVER: {"INSERT": None, "UPDATE": None}}
+    }
 
     source: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]

@@ -4,9 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import WORKER, Base, Identifier, one_of
+from models.base import SHOWN, WORKER, Base, Identifier, one_of
 from models.my_page import OwnerId
 
 __all__ = ["Transition", "TransitionKind"]
@@ -39,11 +39,11 @@ class Transition(Base):
     id: Mapped[Identifier]
     account_id: Mapped[OwnerId]
     kind: Mapped[str]
-    actor: Mapped[str]
-    office: Mapped[str | None]
+    actor: Mapped[str] = mapped_column(info={SHOWN: True})
+    office: Mapped[str | None] = mapped_column(info={SHOWN: True})
     at: Mapped[datetime]
-    from_state: Mapped[str | None]
-    to_state: Mapped[str]
+    from_state: Mapped[str | None] = mapped_column(info={SHOWN: True})
+    to_state: Mapped[str] = mapped_column(info={SHOWN: True})
 
     __table_args__ = (
         CheckConstraint(one_of("kind", *TransitionKind), name="kind_known"),

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, load_only
 
 from models import Account, JobSeeking, Policies, Policy, PolicyName, Reckoning, State, Status
 from models.errors import NoSuchAccountError
@@ -88,8 +88,15 @@ def explain(engine: Engine, policies: Policies, account_id: int, at: datetime | 
 
 
 def _read(connection: Connection, account_id: int) -> Account | None:
+    """Read what the rules ask about: no address, no password's hash, nothing that the person wrote."""
+    asked = load_only(
+        Account.registration, Account.state, Account.withdrawn_at, Account.counter_only_at, raiseload=True
+    )
+    of_job_seeking = joinedload(Account.job_seeking).load_only(
+        JobSeeking.status, JobSeeking.invalidated_at, raiseload=True
+    )
     with Session(connection, expire_on_commit=False) as session:
-        return session.get(Account, account_id, options=[joinedload(Account.job_seeking)])
+        return session.get(Account, account_id, options=[asked, of_job_seeking])
 
 
 def _oldest_first(connection: Connection, newest: Select[Any]) -> list[Row[Any]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Engine, Row
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models import Hold
@@ -12,26 +13,33 @@ from tasks.statements.accounts import lock_hold
 from tasks.statements.holds import select_holds
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
-from tasks.transitions import locked
+from tasks.transitions import gone
 
 __all__ = ["list_holds", "place", "release"]
 
+FOREIGN_KEY_VIOLATION = "23503"
+
 
 def place(engine: Engine, account_id: int, *, actor: str, reason: str) -> int:
-    """Place a hold; returns its number. A batch that has the account is waited for.
+    """Place a hold; returns its number. A batch that has the account is waited for, by the foreign key.
 
     Raises:
-        NoSuchAccountError: the account is gone, perhaps by that batch, or never was.
+        NoSuchAccountError: the account is gone, perhaps by that batch, or never was; says which.
         Refused: actor or reason cannot be recorded.
         Unavailable: the batch takes too long; nothing was placed.
     """
     require_named(actor=actor, reason=reason)
     with transaction(engine) as connection, Session(connection, expire_on_commit=False) as session:
-        locked(session, account_id)
-        hold = Hold(
-            account_id=account_id, reason=reason, placed_by=actor, placed_at=session.scalars(read_clock()).one()
-        )
-        session.add(hold)
+        hold = Hold(account_id=account_id, reason=reason, placed_by=actor)
+        try:
+            with session.begin_nested():
+                session.add(hold)
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) != FOREIGN_KEY_VIOLATION:
+                raise
+            raise gone(session, account_id) from None
+        # Only now is it in force: until then a batch may have had the account.
+        hold.placed_at = session.scalars(read_clock()).one()
         session.flush()
         return hold.id
 

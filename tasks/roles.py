@@ -1,11 +1,11 @@
-"""Making the database's roles: workers that cannot change the log, readers that see nobody's address.
+"""Making the database's roles: workers that cannot change the log, web servers and readers that see nobody's address.
 
-Rights are held by two groups of each database, `<database>_workers` and `<database>_readers`. Who logs in is a member;
-there may be several, as while a password is changed. Whoever owns the tables migrates, and gives the groups their
-rights after each migration.
+Rights are held by a group of each database for each kind, as `<database>_workers`. Who logs in is a member; there may
+be several, as while a password is changed. Whoever owns the tables migrates, and gives the groups their rights after
+each migration.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,12 @@ from models.errors import InvalidConfiguration
 from models.partitions import MAKE_PARTITION, PREPARE_LOG
 from tasks.statements.hash_partitions import select_leaves
 from tasks.statements.partitions import is_function, select_partitions
-from tasks.statements.rights import VERSION_TABLE, readable_columns, sequences, worker_rights
+from tasks.statements.rights import VERSION_TABLE, Kind, rights_on, sequences
 from tasks.statements.roles import Statement, select_holder, select_role
 
-__all__ = ["Groups", "Login", "add_member", "give_rights", "groups_of", "hand_over", "is_there"]
+__all__ = ["Login", "add_member", "give_rights", "groups_of", "hand_over", "is_there"]
 
-# What a role must not be that is given to a worker or a reader.
+# What a role must not be that logs in every day.
 MIGHTY = {
     "rolsuper": "a superuser",
     "rolcreaterole": "a maker of roles",
@@ -32,14 +32,6 @@ MIGHTY = {
 }
 LONGEST_NAME_BYTES = 63
 RESERVED_PREFIX, RESERVED = "pg_", ("none", "public")
-
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """The two roles of a database that hold rights and cannot log in."""
-
-    workers: str
-    readers: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +47,13 @@ class Login:
     verifier: str | None
 
 
-def groups_of(connection: Connection) -> Groups:
-    """Return the names of this database's groups, whether they are there or not.
+def groups_of(connection: Connection) -> dict[Kind, str]:
+    """Return the names of this database's groups, which hold rights and cannot log in, whether they are there or not.
 
-    Raises:
-        InvalidConfiguration: the database's name is too long to be part of theirs.
+    Of a database with a very long name there can be none: theirs would be too long.
     """
     database: str = connection.execute(select(func.current_database())).scalar_one()
-    groups = Groups(f"{database}_workers", f"{database}_readers")
-    if len(groups.workers.encode()) > LONGEST_NAME_BYTES:
-        raise InvalidConfiguration(f"the name of database {database} is too long for roles that are named after it")
-    return groups
+    return {kind: f"{database}_{kind}s" for kind in Kind}
 
 
 def is_there(connection: Connection, role: str) -> bool:
@@ -77,8 +65,11 @@ def add_member(connection: Connection, login: Login, group: str) -> list[str]:
     """Make a group and a member of it that can log in, as far as they are missing; returns what was done.
 
     Raises:
-        InvalidConfiguration: the member may too much by itself, or we may not make roles.
+        InvalidConfiguration: the member may too much by itself, or we may not make roles, or the database's name is
+            too long to be part of the group's.
     """
+    if len(group.encode()) > LONGEST_NAME_BYTES:
+        raise InvalidConfiguration(f"the name of this database is too long for a role that is named after it: {group}")
     done = []
     if not is_there(connection, group):
         connection.execute(Statement("CREATE ROLE {group} NOLOGIN", group=group))
@@ -118,24 +109,25 @@ def give_rights(connection: Connection) -> list[str]:
     present = set(inspect(connection).get_table_names())
     schema: str = connection.execute(select(func.current_schema())).scalar_one()
     done = []
-    for group, grants in ((groups.workers, _workers), (groups.readers, _readers)):
+    for kind, group in groups.items():
         if not is_there(connection, group):
             continue
         connection.execute(Statement("GRANT USAGE ON SCHEMA {schema} TO {group}", schema=schema, group=group))
         for name in sorted(present & {*Base.metadata.tables, VERSION_TABLE}):
             connection.execute(Statement("REVOKE ALL ON TABLE {name} FROM {group}", name=name, group=group))
-            columns = [each["name"] for each in inspect(connection).get_columns(name)]
-            for statement in grants(name, group, columns):
+            columns = {each["name"] for each in inspect(connection).get_columns(name)}
+            for statement in _grants(name, kind, group, columns):
                 connection.execute(statement)
         # Whoever may read or add to the log does so by its whole.
         for name in connection.scalars(select_partitions()).all():
             connection.execute(Statement("REVOKE ALL ON TABLE {name} FROM {group}", name=name, group=group))
         done.append(f"{group} has its rights on {len(present & Base.metadata.tables.keys())} tables")
-    if is_there(connection, groups.workers):
+    workers = groups[Kind.WORKER]
+    if is_there(connection, workers):
         for name in sorted({*sequences()} & {*inspect(connection).get_sequence_names()}):
-            connection.execute(Statement("GRANT USAGE ON SEQUENCE {name} TO {group}", name=name, group=groups.workers))
+            connection.execute(Statement("GRANT USAGE ON SEQUENCE {name} TO {group}", name=name, group=workers))
         if connection.scalar(is_function(PREPARE_LOG)):
-            prepare = Statement("GRANT EXECUTE ON FUNCTION {name}() TO {group}", name=PREPARE_LOG, group=groups.workers)
+            prepare = Statement("GRANT EXECUTE ON FUNCTION {name}() TO {group}", name=PREPARE_LOG, group=workers)
             connection.execute(prepare)
     return done
 
@@ -163,18 +155,13 @@ def _make(connection: Connection, login: Login, purpose: str) -> list[str]:
     return [f"{told} {login.name}, {password}"]
 
 
-def _workers(name: str, group: str, _columns: Sequence[str]) -> Iterator[Statement]:
-    table = Base.metadata.tables.get(name)
-    for right in ("SELECT",) if table is None else worker_rights(table):
-        yield Statement(f"GRANT {right} ON TABLE {{name}} TO {{group}}", name=name, group=group)
-
-
-def _readers(name: str, group: str, present: Sequence[str]) -> Iterator[Statement]:
-    table = Base.metadata.tables.get(name)
-    if table is None:
-        yield Statement("GRANT SELECT ON TABLE {name} TO {group}", name=name, group=group)
-    elif columns := [each for each in readable_columns(table) if each in present]:
-        yield Statement("GRANT SELECT ({columns}) ON TABLE {name} TO {group}", columns=columns, name=name, group=group)
+def _grants(name: str, kind: Kind, group: str, present: set[str]) -> Iterator[Statement]:
+    for right, columns in rights_on(name, kind).items():
+        if columns is None:
+            yield Statement(f"GRANT {right} ON TABLE {{name}} TO {{group}}", name=name, group=group)
+        elif known := [each for each in columns if each in present]:
+            template = f"GRANT {right} ({{columns}}) ON TABLE {{name}} TO {{group}}"
+            yield Statement(template, columns=known, name=name, group=group)
 
 
 def _things(connection: Connection) -> Iterator[tuple[str, str]]:

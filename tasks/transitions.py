@@ -29,7 +29,7 @@ from tasks.statements.accounts import (
 from tasks.statements.sweeps import read_clock
 from tasks.transaction import transaction
 
-__all__ = ["OWNER", "Credentials", "Transitions", "locked"]
+__all__ = ["OWNER", "Credentials", "Transitions", "gone", "locked"]
 
 OWNER = "owner"
 LOGINS_LOADED = 100
@@ -203,12 +203,17 @@ def locked(session: Session, account_id: int) -> Account:
         NoSuchAccountError: it is gone, or never was; says which.
     """
     account = session.scalar(lock_account(account_id))
-    if account is not None:
-        return account
+    if account is None:
+        raise gone(session, account_id)
+    return account
+
+
+def gone(session: Session, account_id: int) -> NoSuchAccountError:
+    """Return what to say of an account that has no row: whether it was deleted, or never was."""
     purge_id = session.scalar(select_purge(account_id))
     if purge_id is None:
-        raise NoSuchAccountError(f"there is no account {account_id}")
-    raise NoSuchAccountError(
+        return NoSuchAccountError(f"there is no account {account_id}")
+    return NoSuchAccountError(
         f"account {account_id} was deleted for ever (action {purge_id} in the log); only opening a new My Page helps"
     )
 

@@ -37,7 +37,8 @@ class Actor:
 
     def _look(self, connection, cursor, statement, *_: object) -> None:
         self._process_id = cursor.connection.info.backend_pid
-        self._has_locked = "FOR UPDATE" in statement or self._has_locked
+        locks = "FOR UPDATE" in statement or statement.startswith("INSERT INTO holds")
+        self._has_locked = locks or self._has_locked
 
     def _stop(self, _: object) -> None:
         if self._has_locked:

@@ -21,11 +21,15 @@ from processes import Stack
 from sqlalchemy import Engine, make_url
 
 from models import Policies
+from tasks.roles import Login, add_member, give_rights, groups_of
+from tasks.statements.rights import Kind
+from tasks.transaction import transaction
 from worker import embedded
-from worker.database import connect, migrate, partition
+from worker.database import connect, migrate, partition, verifier
 from worker.settings import Settings
 
 REDIS_DATABASES = count(1)
+PASSWORD = "the-tests-own-password"
 SYSTEM = Path(__file__).parent / "system"
 
 # Who was started in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
@@ -75,7 +79,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
 
 @pytest.fixture(scope="session")
 def template(servers: embedded.Servers) -> Iterator[str]:
-    """Name of a migrated, empty database; with TEST_PARTITIONS, its accounts are in so many partitions."""
+    """Name of a migrated, empty database; with TEST_PARTITIONS, its accounts are in so many partitions.
+
+    A role for web servers has its rights in it, and so in each database that is made after it.
+    """
     name = f"template_{uuid4().hex}"
     with Administration(servers.database_url) as administration:
         administration(f"CREATE DATABASE {name}")
@@ -83,8 +90,11 @@ def template(servers: embedded.Servers) -> Iterator[str]:
         migrate(engine)
         if number := os.environ.get("TEST_PARTITIONS"):
             partition(engine, int(number))
+        group = _make_web_server(engine)
         yield name
         administration(f"DROP DATABASE {name}")
+        for role in (_web_server(name), group):
+            administration(f"DROP ROLE {role}")
 
 
 @pytest.fixture
@@ -92,6 +102,13 @@ def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
     """URL of a migrated, empty database of the test's own; commits in it are real."""
     with _database(servers.database_url, f"TEMPLATE {template} STRATEGY file_copy") as url:
         yield url
+
+
+@pytest.fixture
+def web_server_url(database_url: str, template: str) -> str:
+    """URL of the test's own database for a web server, which may do no more than it has to."""
+    url = make_url(database_url).set(username=_web_server(template), password=PASSWORD)
+    return url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
@@ -149,6 +166,20 @@ def _forget_power_cuts(url: str) -> None:
     with Administration(url) as administration:
         administration("ALTER SYSTEM SET fsync = off")
         administration("SELECT pg_reload_conf()")
+
+
+def _web_server(template: str) -> str:
+    return f"{template}_{Kind.WEB_SERVER}"
+
+
+def _make_web_server(engine: Engine) -> str:
+    """Make a role for web servers, with the rights that it has; returns its group."""
+    with transaction(engine) as connection:
+        group = groups_of(connection)[Kind.WEB_SERVER]
+        name = group.removesuffix("s")
+        add_member(connection, Login(name, verifier(connection, name, PASSWORD)), group)
+        give_rights(connection)
+    return group
 
 
 @contextmanager

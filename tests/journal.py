@@ -25,7 +25,7 @@ BEGIN = """
 CREATE SCHEMA journal;
 CREATE TABLE journal.changes (
     at xid8 DEFAULT pg_current_xact_id(), name text, how text, old jsonb NOT NULL, new jsonb NOT NULL);
-CREATE FUNCTION journal.write() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION journal.write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO journal.changes (name, how, old, new)
     VALUES (TG_ARGV[0], TG_OP, coalesce(to_jsonb(OLD), '{}'), coalesce(to_jsonb(NEW), '{}'));
@@ -70,7 +70,8 @@ PROMISES = {
     "a hold that nobody placed": f"""
         name = 'holds' AND how = 'INSERT' AND ({NOBODY.format("placed_by")} OR {NOBODY.format("reason")})""",
     "a hold that nobody released": f"""
-        name = 'holds' AND how = 'UPDATE' AND ({NOBODY.format("released_by")} OR {NOBODY.format("release_reason")})""",
+        name = 'holds' AND how = 'UPDATE' AND {_changed("reason", "placed_by", "released_at")}
+        AND ({NOBODY.format("released_by")} OR {NOBODY.format("release_reason")})""",
     "a pause, or its end, without a decision": f"""
         name = 'pauses' AND NOT EXISTS (
             {DECIDED.format(kind="CASE c.how WHEN 'INSERT' THEN 'paused' ELSE 'resumed' END")})""",

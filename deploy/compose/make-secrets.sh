@@ -17,12 +17,13 @@ url() { # url ROLE NAME: of the database, as that role with that password
     printf 'postgresql://%s:%s@postgres/retention\n' "$1" "$(bytes % "$2")"
 }
 
-for name in postgres owner worker reader redis grafana; do random | keep "${name}_password"; done
+for name in postgres owner worker web_server reader redis grafana; do random | keep "${name}_password"; done
 random | keep web_secret
 # URLs follow the passwords: to change one, write another into its file, run this again, then `docker compose up -d`.
 url postgres postgres_password >secrets/postgres_url
 url retention_owner owner_password >secrets/owner_url
 url retention_worker worker_password >secrets/worker_url
+url retention_web_server web_server_password >secrets/web_server_url
 printf 'redis://:%s@redis/0\n' "$(bytes % redis_password)" >secrets/broker_url
 # A file for the server, since arguments can be read by everybody on the host.
 printf 'requirepass "%s"\n' "$(bytes '\\x' redis_password)" >secrets/redis_config

@@ -204,7 +204,8 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
             )
             .order_by(JobSeeking.invalidated_at, JobSeeking.account_id)
         )
-    purged_or_unknown = exists().where(
+    # Of a column, as `*` would be a read of what the person wrote, which the web server has no right to.
+    purged_or_unknown = exists(JobSeeking.account_id).where(
         JobSeeking.account_id == Account.id,
         or_(
             and_(JobSeeking.status == Status.INVALID, JobSeeking.invalidated_at <= cutoff.purge_at),

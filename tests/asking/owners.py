@@ -4,6 +4,7 @@ from filled import Filled
 
 from models.errors import Unavailable
 from tasks import roles
+from tasks.statements.rights import Kind
 from tasks.transaction import transaction
 from worker.cli.doctor import _examine
 
@@ -20,7 +21,7 @@ def everything_is_examined(filled: Filled) -> None:
 
 
 def roles_are_made(filled: Filled) -> None:
-    """Make members of both groups, give them their rights, hand over the tables; and take all of it back.
+    """Make members of all groups, give them their rights, hand over the tables; and take all of it back.
 
     Whoever owns tables is asked to try again where somebody else looks at them in another order.
     """
@@ -37,10 +38,10 @@ def roles_are_made(filled: Filled) -> None:
 def _make_roles(filled: Filled) -> None:
     with transaction(filled.here.engine) as connection:
         groups = roles.groups_of(connection)
-        for group in (groups.workers, groups.readers):
+        for group in groups.values():
             roles.add_member(connection, roles.Login(f"{group}_member", "a verifier"), group)
-        assert len(roles.give_rights(connection)) == 2
-        roles.hand_over(connection, roles.Login(f"{groups.workers}_owner", "a verifier"))
+        assert len(roles.give_rights(connection)) == len(groups)
+        roles.hand_over(connection, roles.Login(f"{groups[Kind.WORKER]}_owner", "a verifier"))
         connection.rollback()
 
 

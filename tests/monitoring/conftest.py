@@ -12,9 +12,9 @@ from staging import set_stage
 
 
 @pytest.fixture
-def serve(stack: Stack) -> Serve:
+def serve(stack: Stack, web_server_url: str) -> Serve:
     """Start servers, with settings as asked; they end with the test."""
-    return lambda **how: Serving(stack, **how)
+    return lambda **how: Serving(stack, **{"RETENTION_DATABASE_URL": web_server_url, **how})
 
 
 @pytest.fixture

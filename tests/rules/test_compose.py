@@ -91,15 +91,16 @@ def test_what_it_runs_are_our_commands(compose):
         )
 
 
-def test_only_the_owner_migrates_and_only_the_administrator_makes_roles(compose):
+def test_each_has_the_role_that_it_needs(compose):
     urls = {name: compose["services"][name]["environment"]["RETENTION_DATABASE_URL_FILE"] for name in OURS}
     assert {name: Path(url).name for name, url in urls.items()} == {
         "roles": "postgres_url",
         "migrate": "owner_url",
         "worker": "worker_url",
         "beat": "worker_url",
-        "web": "worker_url",
+        "web": "web_server_url",
     }
+    assert "worker_url" not in compose["services"]["web"]["secrets"]
 
 
 def test_ours_have_no_rights_and_no_service_is_without_limits_and_an_end_of_its_log(compose):

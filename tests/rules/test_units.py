@@ -87,10 +87,11 @@ def test_every_variable_is_a_setting_and_every_secret_is_loaded(unit):
     assert all(value.split(":")[1].startswith("/etc/retention/secrets/") for value in unit["LoadCredential"])
 
 
-def test_only_the_migration_is_the_owner():
+def test_each_has_the_role_that_it_needs():
+    others = {"retention-migrate": "owner_url", "retention-web": "web_server_url"}
     for path in SERVICES:
         url = next(value for value in read(path)["LoadCredential"] if value.startswith("database_url:"))
-        assert url.endswith("/owner_url" if path.stem == "retention-migrate" else "/worker_url")
+        assert Path(url).name == others.get(path.stem, "worker_url")
 
 
 def test_every_unit_is_kept_from_what_it_does_not_need(unit):

@@ -15,15 +15,24 @@ from sqlalchemy.exc import ProgrammingError
 from models import Base
 from models.errors import RetentionError
 from tasks.roles import Login, add_member, give_rights, groups_of
-from tasks.statements.rights import readable_columns
+from tasks.statements.rights import Kind, readable_columns
 from worker.cli.doctor_rights import examine_rights
 from worker.database import connect, migrate, verifier
 from worker.exits import exit_code
 
 BY = ("--actor", "mori", "--reason", "test")
-PASSWORDS = {"owner": "the owner's own 1", "worker": "the worker's own 2", "reader": "the reader's own 3"}
+PASSWORDS = {
+    "owner": "the owner's own 1",
+    "worker": "the worker's own 2",
+    "web_server": "the web server's own 3",
+    "reader": "the reader's own 4",
+}
 YEAR = datetime.now(UTC).year
 IN_ORDER = "role {0} may do all that the worker does, and nothing else; it cannot change the log"
+SERVES = (
+    "role {0} may do all that the web server does, and nothing else; "
+    "it cannot change the log, write an action, delete an account, or read an address"
+)
 SECRETS = {"email", "password_hash"}
 
 
@@ -42,10 +51,11 @@ class Roles:
         return f"{self.database}_{role}"
 
     def files(self, *roles):
-        return [part for role in roles for part in (f"--{role}-password-file", str(self.directory / role))]
+        options = {role: f"--{role.replace('_', '-')}-password-file" for role in roles}
+        return [part for role, option in options.items() for part in (option, str(self.directory / role))]
 
     def create(self, *arguments, **changes):
-        return self.stack.retention("roles", "create", *self.files("worker", "reader"), *arguments, **changes)
+        return self.stack.retention("roles", "create", *self.files(*Kind), *arguments, **changes)
 
     def url_of(self, role):
         return self.url.set(username=role).render_as_string(hide_password=False)
@@ -77,7 +87,7 @@ def roles_go(servers):
     yield databases
     with Administration(servers.database_url) as administration:
         for database in databases:
-            for role in ("workers", "readers", "owner", "worker", "reader", "admin", "second"):
+            for role in (*(f"{kind}s" for kind in Kind), *Kind, "owner", "admin", "second"):
                 administration(f"DROP ROLE IF EXISTS {database}_{role}")
 
 
@@ -92,10 +102,9 @@ def roles(roles_go, stack, database_url, tmp_path):
 def separated(roles):
     engine = connect(roles.url_of(roles.url.username), pooled=False)
     with engine.begin() as connection:
-        groups = groups_of(connection)
-        for role, group in (("worker", groups.workers), ("reader", groups.readers)):
-            name = roles.named(role)
-            add_member(connection, Login(name, verifier(connection, name, PASSWORDS[role])), group)
+        for kind, group in groups_of(connection).items():
+            name = roles.named(kind)
+            add_member(connection, Login(name, verifier(connection, name, PASSWORDS[kind])), group)
         give_rights(connection)
     return roles
 
@@ -214,6 +223,61 @@ def test_a_reader_changes_nothing(separated):
     for name in Base.metadata.tables:
         refused_right(separated, f"DELETE FROM {name}", "reader")
     refused_right(separated, "INSERT INTO pauses VALUES ('purge', now(), 'a', 'r')", "reader")
+
+
+def test_a_web_server_deletes_nobody_writes_no_proof_and_sees_no_address(separated):
+    for statement in (
+        "DELETE FROM accounts",
+        "UPDATE accounts SET withdrawn_at = NULL",
+        "UPDATE job_seekings SET status = 'valid'",
+        "DELETE FROM holds",
+        "INSERT INTO actions DEFAULT VALUES",
+        "INSERT INTO receipts DEFAULT VALUES",
+        "UPDATE chain_heads SET number = 0",
+        "INSERT INTO planned_accounts VALUES (1, 1)",
+        "DELETE FROM decisions",
+        "UPDATE sweeps SET cutoff = now()",
+        "UPDATE sweeps SET accounts = 0",
+        "UPDATE holds SET account_id = 1",
+        "UPDATE holds SET reason = 'another'",
+        "INSERT INTO forecasts DEFAULT VALUES",
+        "SELECT email FROM accounts",
+        "SELECT password_hash FROM accounts",
+        "SELECT self_introduction FROM job_seekings",
+        "SELECT body FROM messages",
+        "SELECT storage_key FROM documents",
+        "SELECT storage_key FROM doomed_files",
+        "SELECT key FROM guess_keys",
+        "SELECT prepare_log()",
+        f"SELECT FROM actions_{YEAR}",
+        "CREATE TABLE of_my_own ()",
+    ):
+        refused_right(separated, statement, "web_server")
+    # Whole, as what it asks for besides the rights must be its to ask for.
+    found = separated.stack.retention("doctor", RETENTION_DATABASE_URL=separated.url_of(separated.named("web_server")))
+    assert SERVES.format(separated.named("web_server")) in " ".join(found.out.split())
+    assert "refused a right" not in found.out
+
+
+@pytest.mark.parametrize(
+    ("planted", "code", "said"),
+    [
+        ("GRANT DELETE ON accounts TO {0}", 6, "may do what no web server needs: DELETE on accounts"),
+        ("GRANT SELECT ON accounts TO PUBLIC", 6, "SELECT on accounts.email, SELECT on accounts.password_hash"),
+        ("GRANT SELECT (body) ON messages TO {0}", 6, "SELECT on messages.body"),
+        ("ALTER TABLE accounts ADD phone text; GRANT SELECT (phone) ON accounts TO {0}", 6, "SELECT on accounts.phone"),
+        ("GRANT UPDATE (cutoff) ON sweeps TO {0}", 6, "UPDATE on sweeps.cutoff"),
+        ("GRANT EXECUTE ON FUNCTION prepare_log() TO {0}", 6, "EXECUTE on prepare_log"),
+        ("GRANT USAGE ON SEQUENCE guesses TO {0}", 6, "USAGE on guesses"),
+        ("REVOKE INSERT ON decisions FROM {0}s", 4, "is no web server yet: it lacks INSERT on decisions"),
+        ("REVOKE SELECT (reason) ON holds FROM {0}s", 4, "lacks SELECT on holds.reason"),
+    ],
+)
+def test_doctor_finds_what_a_web_server_may_too_much_or_not(separated, planted, code, said):
+    separated.run(planted.format(separated.named("web_server")))
+    found, detail = separated.rights("web_server")
+    assert found == code
+    assert said in detail
 
 
 OWNERS = """

@@ -6,9 +6,9 @@ from serving import Serve, Serving
 
 
 @pytest.fixture
-def serve(stack: Stack) -> Serve:
-    """Start servers, with settings as asked; they end with the test."""
-    return lambda **how: Serving(stack, **how)
+def serve(stack: Stack, web_server_url: str) -> Serve:
+    """Start servers, with settings as asked and no more rights than they need; they end with the test."""
+    return lambda **how: Serving(stack, **{"RETENTION_DATABASE_URL": web_server_url, **how})
 
 
 @pytest.fixture

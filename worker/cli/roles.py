@@ -24,23 +24,30 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @click.group()
 def command() -> None:
-    """The database's roles: an owner that migrates, workers that cannot change the log, readers for dashboards."""
+    """The database's roles: an owner that migrates, workers, web servers, readers for dashboards."""
 
 
 def _name(role: str, default: str) -> Decorator:
-    return click.option(f"--{role}", metavar="NAME", callback=not_blank, help=f"Name of the {role}{default}.")
+    return click.option(
+        f"--{role}", metavar="NAME", callback=not_blank, help=f"Name of the {role.replace('-', ' ')}{default}."
+    )
 
 
 def _password(role: str) -> Decorator:
     path = click.Path(path_type=Path)
-    return click.option(f"--{role}-password-file", type=path, metavar="FILE", help=f"File with the {role}'s password.")
+    return click.option(f"--{role}-password-file", type=path, metavar="FILE", help="File with its password.")
 
 
-@command.command(epilog="Example: retention roles create --worker-password-file /run/secrets/worker_password")
+@command.command(
+    epilog="Example: retention roles create --worker-password-file worker_password "
+    "--web-server-password-file web_server_password --reader-password-file reader_password"
+)
 @_name("owner", ", to whom database and tables are handed over; by default they stay with whoever has them")
 @_password("owner")
 @_name("worker", "; by default <database>_worker")
 @_password("worker")
+@_name("web-server", "; by default <database>_web_server")
+@_password("web-server")
 @_name("reader", "; by default <database>_reader")
 @_password("reader")
 @as_json
@@ -55,15 +62,14 @@ def create(**chosen: Any) -> None:
     with transaction(here.engine) as connection:
         groups = groups_of(connection)
         owner = chosen["owner"]
-        worker = chosen["worker"] or groups.workers.removesuffix("s")
-        reader = chosen["reader"] or groups.readers.removesuffix("s")
-        _tell_apart(owner, worker, reader, groups.workers, groups.readers)
+        members = {kind: chosen[kind] or group.removesuffix("s") for kind, group in groups.items()}
+        _tell_apart(owner, *members.values(), *groups.values())
         done = hand_over(connection, _login(connection, "owner", owner, chosen)) if owner else []
-        done += add_member(connection, _login(connection, "worker", worker, chosen), groups.workers)
-        done += add_member(connection, _login(connection, "reader", reader, chosen), groups.readers)
+        for kind, name in members.items():
+            done += add_member(connection, _login(connection, kind, name, chosen), groups[kind])
         done += give_rights(connection)
     if chosen["as_json"]:
-        print_json({"owner": owner, "worker": worker, "reader": reader, "done": done})
+        print_json({"owner": owner, **{kind.value: name for kind, name in members.items()}, "done": done})
     else:
         show(*done)
 
@@ -75,7 +81,7 @@ def _tell_apart(*names: str | None) -> None:
 
 
 def _login(connection: Connection, role: str, name: str, chosen: dict[str, Any]) -> Login:
-    option = f"--{role}-password-file"
+    option = f"--{role.replace('_', '-')}-password-file"
     file: Path | None = chosen[f"{role}_password_file"]
     if file is not None:
         password = read_secret(file, option)
