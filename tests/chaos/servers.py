@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from worker import embedded
 from worker.embedded.postgresql import _as_nobody
 
 __all__ = ["Servers"]
+
+RECOVERY_SECONDS = 10
 
 
 class Servers(OwnServers):
@@ -63,6 +65,19 @@ class Servers(OwnServers):
                 _limit(child.pid, most_bytes)
         except (ValueError, psutil.NoSuchProcess):  # it has ended, and its limit with it
             return
+
+    def recover_postgresql(self) -> None:
+        """Let PostgreSQL recover; one that is still at it after some seconds is ended first, as an operator would.
+
+        Whose checkpointer has ended while it recovered may wait for it for five minutes.
+        """
+        try:
+            until(self.is_postgresql_ready, "PostgreSQL has recovered by itself", RECOVERY_SECONDS)
+        except AssertionError:
+            with suppress(ValueError, psutil.NoSuchProcess):  # it has ended by itself
+                self.crash_postgresql()
+            self.start()
+            until(self.is_postgresql_ready, "PostgreSQL has recovered")
 
     def is_postgresql_ready(self) -> bool:
         """Say whether PostgreSQL takes a session."""

@@ -6,7 +6,6 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import psycopg
-from processes import until
 
 from chaos.faults.fault import NotStruckError, fault, struck
 from chaos.gate import Point
@@ -54,8 +53,7 @@ def disk_full(it: "Deployment") -> Iterator[None]:
         struck(lambda: not it.servers.is_postgresql_ready(), "PostgreSQL cannot go on", 30)
     finally:
         it.servers.limit_postgresql_files("unlimited")
-        it.servers.start()
-        until(it.servers.is_postgresql_ready, "PostgreSQL has recovered")
+        it.servers.recover_postgresql()
 
 
 @fault(not_at=AFTER_BATCHES)
