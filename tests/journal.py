@@ -70,7 +70,7 @@ PROMISES = {
     "a hold that nobody placed": f"""
         name = 'holds' AND how = 'INSERT' AND ({NOBODY.format("placed_by")} OR {NOBODY.format("reason")})""",
     "a hold that nobody released": f"""
-        name = 'holds' AND how = 'UPDATE' AND {_changed("reason", "placed_by", "released_at")}
+        name = 'holds' AND how = 'UPDATE' AND c.old - 'placed_at' <> c.new - 'placed_at'
         AND ({NOBODY.format("released_by")} OR {NOBODY.format("release_reason")})""",
     "a pause, or its end, without a decision": f"""
         name = 'pauses' AND NOT EXISTS (
