@@ -259,27 +259,6 @@ def test_a_web_server_deletes_nobody_writes_no_proof_and_sees_no_address(separat
     assert "refused a right" not in found.out
 
 
-@pytest.mark.parametrize(
-    ("planted", "code", "said"),
-    [
-        ("GRANT DELETE ON accounts TO {0}", 6, "may do what no web server needs: DELETE on accounts"),
-        ("GRANT SELECT ON accounts TO PUBLIC", 6, "SELECT on accounts.email, SELECT on accounts.password_hash"),
-        ("GRANT SELECT (body) ON messages TO {0}", 6, "SELECT on messages.body"),
-        ("ALTER TABLE accounts ADD phone text; GRANT SELECT (phone) ON accounts TO {0}", 6, "SELECT on accounts.phone"),
-        ("GRANT UPDATE (cutoff) ON sweeps TO {0}", 6, "UPDATE on sweeps.cutoff"),
-        ("GRANT EXECUTE ON FUNCTION prepare_log() TO {0}", 6, "EXECUTE on prepare_log"),
-        ("GRANT USAGE ON SEQUENCE guesses TO {0}", 6, "USAGE on guesses"),
-        ("REVOKE INSERT ON decisions FROM {0}s", 4, "is no web server yet: it lacks INSERT on decisions"),
-        ("REVOKE SELECT (reason) ON holds FROM {0}s", 4, "lacks SELECT on holds.reason"),
-    ],
-)
-def test_doctor_finds_what_a_web_server_may_too_much_or_not(separated, planted, code, said):
-    separated.run(planted.format(separated.named("web_server")))
-    found, detail = separated.rights("web_server")
-    assert found == code
-    assert said in detail
-
-
 OWNERS = """
 SELECT relowner::regrole::text FROM pg_class WHERE relname ~ '^(actions|receipts)_' AND relkind = 'r'
 UNION SELECT proowner::regrole::text FROM pg_proc WHERE proname IN ('prepare_log', 'make_log_partition')
@@ -367,34 +346,57 @@ def test_the_server_keeps_a_digest_that_fits_the_password_and_was_made_here(sepa
 
 
 @pytest.mark.parametrize(
-    ("planted", "code", "said"),
+    ("role", "planted", "code", "said"),
     [
-        ("GRANT UPDATE ON receipts TO {worker}", 6, "UPDATE on receipts"),
-        ("GRANT DELETE ON actions TO PUBLIC", 6, "DELETE on actions"),
-        ("GRANT TRIGGER ON actions TO {worker}", 6, "TRIGGER on actions"),
-        ("GRANT UPDATE (digest) ON actions TO {worker}", 6, "UPDATE on actions"),
-        ("GRANT SET ON PARAMETER session_replication_role TO {worker}", 6, "SET session_replication_role"),
-        ("GRANT CREATE ON SCHEMA public TO {worker}", 6, "CREATE in the schema"),
-        ("ALTER ROLE {worker} CREATEROLE", 6, "a maker of roles"),
-        ("GRANT pg_write_all_data TO {worker}", 6, "all that pg_write_all_data may"),
-        ("ALTER TABLE receipts OWNER TO {worker}", 6, "could change the log"),
-        (f"GRANT UPDATE (digest) ON actions_{YEAR} TO {{worker}}", 6, f"UPDATE on actions_{YEAR}"),
-        ("GRANT INSERT ON receipts_rest TO {worker}", 6, "INSERT on receipts_rest"),
-        ("REVOKE EXECUTE ON FUNCTION prepare_log() FROM {worker}s", 4, "lacks EXECUTE on prepare_log"),
-        ("REVOKE DELETE ON messages FROM {worker}s", 4, "lacks DELETE on messages"),
-        ("REVOKE USAGE ON SEQUENCE actions_id_seq FROM {worker}s", 4, "lacks USAGE on actions_id_seq"),
+        ("worker", "GRANT UPDATE ON receipts TO {role}", 6, "UPDATE on receipts"),
+        ("worker", "GRANT DELETE ON actions TO PUBLIC", 6, "DELETE on actions"),
+        ("worker", "GRANT TRIGGER ON actions TO {role}", 6, "TRIGGER on actions"),
+        ("worker", "GRANT UPDATE (digest) ON actions TO {role}", 6, "UPDATE on actions"),
+        ("worker", "GRANT SET ON PARAMETER session_replication_role TO {role}", 6, "SET session_replication_role"),
+        ("worker", "GRANT CREATE ON SCHEMA public TO {role}", 6, "CREATE in the schema"),
+        ("worker", "ALTER ROLE {role} CREATEROLE", 6, "a maker of roles"),
+        ("worker", "GRANT pg_write_all_data TO {role}", 6, "all that pg_write_all_data may"),
+        ("worker", "ALTER TABLE receipts OWNER TO {role}", 6, "could change the log"),
+        ("worker", f"GRANT UPDATE (digest) ON actions_{YEAR} TO {{role}}", 6, f"UPDATE on actions_{YEAR}"),
+        ("worker", "GRANT INSERT ON receipts_rest TO {role}", 6, "INSERT on receipts_rest"),
+        ("worker", "REVOKE EXECUTE ON FUNCTION prepare_log() FROM {role}s", 4, "lacks EXECUTE on prepare_log"),
+        ("worker", "REVOKE DELETE ON messages FROM {role}s", 4, "lacks DELETE on messages"),
+        ("worker", "REVOKE USAGE ON SEQUENCE actions_id_seq FROM {role}s", 4, "lacks USAGE on actions_id_seq"),
+        ("web_server", "GRANT DELETE ON accounts TO {role}", 6, "may do what no web server needs: DELETE on accounts"),
+        (
+            "web_server",
+            "GRANT SELECT ON accounts TO PUBLIC",
+            6,
+            "SELECT on accounts.email, SELECT on accounts.password_hash",
+        ),
+        ("web_server", "GRANT SELECT (body) ON messages TO {role}", 6, "SELECT on messages.body"),
+        (
+            "web_server",
+            "ALTER TABLE accounts ADD phone text; GRANT SELECT (phone) ON accounts TO {role}",
+            6,
+            "SELECT on accounts.phone",
+        ),
+        ("web_server", "GRANT UPDATE (cutoff) ON sweeps TO {role}", 6, "UPDATE on sweeps.cutoff"),
+        ("web_server", "GRANT EXECUTE ON FUNCTION prepare_log() TO {role}", 6, "EXECUTE on prepare_log"),
+        ("web_server", "GRANT USAGE ON SEQUENCE guesses TO {role}", 6, "USAGE on guesses"),
+        (
+            "web_server",
+            "REVOKE INSERT ON decisions FROM {role}s",
+            4,
+            "is no web server yet: it lacks INSERT on decisions",
+        ),
+        ("web_server", "REVOKE SELECT (reason) ON holds FROM {role}s", 4, "lacks SELECT on holds.reason"),
     ],
 )
-def test_doctor_finds_each_right_that_is_too_much_or_missing(separated, planted, code, said):
-    separated.run(planted.format(worker=separated.named("worker")))
+def test_doctor_finds_each_right_that_is_too_much_or_missing(separated, role, planted, code, said):
+    separated.run(planted.format(role=separated.named(role)))
     try:
-        found, detail = separated.rights("worker")
+        found, detail = separated.rights(role)
         assert found == code
         assert said in detail
     finally:
         if "PARAMETER" in planted:
-            worker = separated.named("worker")
-            separated.run(f"REVOKE SET ON PARAMETER session_replication_role FROM {worker}")
+            separated.run(f"REVOKE SET ON PARAMETER session_replication_role FROM {separated.named(role)}")
 
 
 def test_doctor_tells_a_reader_that_it_is_one(separated):
