@@ -18,6 +18,7 @@ import redis
 from administration import Administration
 from by_hand import ByHand
 from processes import Stack
+from serving import Serve, Serving
 from sqlalchemy import Engine, make_url
 
 from models import Policies
@@ -109,6 +110,12 @@ def web_server_url(database_url: str, template: str) -> str:
     """URL of the test's own database for a web server, which may do no more than it has to."""
     url = make_url(database_url).set(username=_web_server(template), password=PASSWORD)
     return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def serve(stack: Stack, web_server_url: str) -> Serve:
+    """Start servers, with settings as asked and no more rights than they need; they end with the test."""
+    return lambda **how: Serving(stack, **{"RETENTION_DATABASE_URL": web_server_url, **how})
 
 
 @pytest.fixture

@@ -5,16 +5,9 @@ from collections.abc import Callable
 import pytest
 from by_hand import ByHand
 from monitored import told
-from processes import Stack
-from serving import Serve, Serving
+from serving import Serve
 from sqlalchemy import Engine
 from staging import set_stage
-
-
-@pytest.fixture
-def serve(stack: Stack, web_server_url: str) -> Serve:
-    """Start servers, with settings as asked; they end with the test."""
-    return lambda **how: Serving(stack, **{"RETENTION_DATABASE_URL": web_server_url, **how})
 
 
 @pytest.fixture
