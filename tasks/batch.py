@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
@@ -25,12 +25,16 @@ from tasks.statements.counter_only import move_claimed
 from tasks.statements.purge import purge_claimed
 from tasks.transaction import transaction
 
-__all__ = ["Batch", "Known", "act", "run_batch"]
+__all__ = ["BEGINNING", "Batch", "Known", "act", "run_batch"]
 
 # A batch aims at half a second at most. One that takes twenty times as long is given up for one account at a time,
 # and each of these may take all the time that a task has left.
 TOGETHER, ALONE = timedelta(seconds=10), timedelta(seconds=40)
 ACTING = {PolicyName.COUNTER_ONLY: move_claimed, PolicyName.PURGE: purge_claimed}
+
+# An account in the order in which those due are claimed, by its event and number; or before all of them.
+Place = tuple[datetime | None, int | None]
+BEGINNING: Place = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,14 @@ class Batch:
         accounts: accounts acted on; fewer than claimed where one was no longer due.
         receipt_id: the batch's receipt; None when no account was acted on.
         head: of the chain, with that receipt as its last.
+        first: the first of the claimed; `BEGINNING` when none was.
     """
 
     claimed: int = 0
     accounts: int = 0
     receipt_id: int | None = None
     head: Head | None = None
+    first: Place = BEGINNING
 
 
 Check = Callable[[Connection, int], None]
@@ -74,6 +80,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     sweep_id: int,
     lane: int,
     limit: int,
+    first: Place = BEGINNING,
     examine: Check | None = None,
     check: Check | None = None,
 ) -> Batch | None:
@@ -86,6 +93,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         sweep_id: for which sweep.
         lane: drains of a sweep are told apart by it; one works on it at a time.
         limit: accounts at most.
+        first: as of `act`.
         examine: as of `act`.
         check: the same once the receipt is chained.
 
@@ -105,7 +113,9 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         with transaction(engine, statement=TOGETHER if limit > 1 else ALONE) as connection:
             if not connection.scalar(take_lane(sweep_id, lane)):
                 return None
-            done = act(connection, policy, cutoff, sweep_id=sweep_id, limit=limit, examine=examine, known=known)
+            done = act(
+                connection, policy, cutoff, sweep_id=sweep_id, limit=limit, first=first, examine=examine, known=known
+            )
             if check is not None and done.receipt_id is not None:
                 check(connection, done.receipt_id)
     except OutcomeUnknownError as error:
@@ -125,6 +135,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
     *,
     sweep_id: int,
     limit: int,
+    first: Place = BEGINNING,
     examine: Check | None,
     known: Known,
 ) -> Batch:
@@ -136,6 +147,8 @@ def act(  # noqa: PLR0913 - as `run_batch`
         cutoff: to whom.
         sweep_id: for which sweep.
         limit: accounts at most.
+        first: to claim from here on, inclusive. Where the lane's last batch had its first, one does not pass over all
+            that the sweep has done; but whoever is due and comes before is left alone.
         examine: looks at what was done, given its receipt's number, before anybody waits for this batch. What it
             raises undoes the batch.
         known: is told how far one has come.
@@ -144,16 +157,17 @@ def act(  # noqa: PLR0913 - as `run_batch`
         SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
     """
     partitioned = acts_by_partition(connection)
-    accounts, known.claimed, dates = connection.execute(claim(cutoff), {"most": limit}).one()
+    asked = {"most": limit, "event_at": first[0], "account_id": first[1]}
+    accounts, known.claimed, dates, event_at, account_id = connection.execute(claim(cutoff), asked).one()
     if known.claimed is None:
         return Batch()
     starts, dues = steps(policy, dates or ())
     acting = ACTING[cutoff.policy](cutoff, sweep_id, partitioned=partitioned)
     acted = connection.execute(acting, {"claimed": known.claimed, "starts": starts, "dues": dues}).one_or_none()
     if acted is None:
-        return Batch(accounts)
+        return Batch(accounts, first=(event_at, account_id))
     known.receipt_id = acted.receipt_id
     if examine is not None:
         examine(connection, acted.receipt_id)
     head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
-    return Batch(accounts, acted.accounts, acted.receipt_id, head)
+    return Batch(accounts, acted.accounts, acted.receipt_id, head, (event_at, account_id))

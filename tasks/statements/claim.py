@@ -1,9 +1,10 @@
 """Claim: lock the next due accounts, so that nobody else acts on them until the batch has ended."""
 
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Date,
     Integer,
@@ -19,9 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
 
 from models import Account, JobSeeking, PolicyName
+from models.base import Instant
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.among import among
-from tasks.statements.due import due
+from tasks.statements.due import due_from
 
 __all__ = ["await_lane", "await_unseen", "claim", "is_claimed", "keep_pauses_out", "take_lane"]
 
@@ -30,11 +32,15 @@ UNSEEN = {PolicyName.PURGE: -2, PolicyName.COUNTER_ONLY: -3}
 
 
 @lru_cache(maxsize=8)
-def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None]:
+def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None, datetime | None, int | None]:
     """Lock the oldest due accounts that nobody else has locked, up to the parameter `most`.
 
-    Returns one row: how many; their numbers as PostgreSQL writes an array, to be handed back as they are; and the
-    dates in UTC of their events, each once.
+    Returns one row: how many; their numbers as PostgreSQL writes an array, to be handed back as they are; the dates in
+    UTC of their events, each once; and of the first in the order of `due` its event and number.
+
+    Those may be the parameters `event_at` and `account_id` of the next claim, which then begins with that account and
+    not at the beginning: until vacuum has been there, and it cannot come while somebody has an old snapshot, all that
+    a sweep has done lies there for each claim to pass over. Who is due and comes before is for a claim without them.
 
     A claim is no verdict. A hold placed after this statement's snapshot but before its lock is invisible to
     it; so the acting statement judges the claimed accounts once more, with a snapshot taken under the locks.
@@ -42,15 +48,21 @@ def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None]:
     account itself, whose foreign key must lock it.
     """
     tables = [Account, JobSeeking] if cutoff.policy == PolicyName.PURGE else [Account]
+    first = bindparam("event_at", None, Instant), bindparam("account_id", None, BigInteger)
     locked = (
-        due(cutoff, now=func.now())
+        due_from(cutoff, *first, now=func.now())
         .limit(bindparam("most", type_=Integer))
         .with_for_update(of=tables, skip_locked=True)
         .subquery()
     )
     day = cast(func.timezone("UTC", locked.c.event_at), Date)
+    numbers = func.array_agg(locked.c.account_id, type_=ARRAY(BigInteger))
     return select(
-        func.count(), cast(func.array_agg(locked.c.account_id), Text), func.array_agg(distinct(day), type_=ARRAY(Date))
+        func.count(),
+        cast(numbers, Text),
+        func.array_agg(distinct(day), type_=ARRAY(Date)),
+        func.min(locked.c.event_at),
+        numbers[1],
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -37,6 +38,7 @@ __all__ = [
     "count_late",
     "due",
     "due_after",
+    "due_from",
     "due_since",
     "held",
     "is_unreleased",
@@ -132,9 +134,15 @@ def due_after(cutoff: Cutoff, after: tuple[datetime, int] | None, *, now: Instan
     rows = due(cutoff, now=now)
     if after is None:
         return rows
-    is_purge = cutoff.policy == PolicyName.PURGE
-    order = (JobSeeking.invalidated_at, JobSeeking.account_id) if is_purge else (Account.withdrawn_at, Account.id)
-    return rows.where(tuple_(*order) > tuple_(literal(after[0], Instant), literal(after[1], BigInteger)))
+    return rows.where(tuple_(*_order(cutoff)) > tuple_(literal(after[0], Instant), literal(after[1], BigInteger)))
+
+
+def due_from(
+    cutoff: Cutoff, event_at: ColumnElement[datetime], account_id: ColumnElement[int], *, now: Instantish
+) -> Select[int, datetime]:
+    """Select who is due, from the one with this event and number on, inclusive; from the first where these are NULL."""
+    first = tuple_(func.coalesce(event_at, literal_column("'-infinity'", Instant)), func.coalesce(account_id, 0))
+    return due(cutoff, now=now).where(tuple_(*_order(cutoff)) >= first)
 
 
 def count_accounts(*, most: int) -> Select[int]:
@@ -202,7 +210,7 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
                 # A comparison with an absent date is NULL, and no anomaly.
                 or_(*account_anomalies(now).values()).is_not(True),
             )
-            .order_by(JobSeeking.invalidated_at, JobSeeking.account_id)
+            .order_by(*_order(cutoff))
         )
     # Of a column, as `*` would be a read of what the person wrote, which the web server has no right to.
     purged_or_unknown = exists(JobSeeking.account_id).where(
@@ -220,8 +228,14 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
             Account.withdrawn_at <= now,
             not_(purged_or_unknown),
         )
-        .order_by(Account.withdrawn_at, Account.id)
+        .order_by(*_order(cutoff))
     )
+
+
+def _order(cutoff: Cutoff) -> tuple[SQLColumnExpression[datetime | None], SQLColumnExpression[int]]:
+    if cutoff.policy == PolicyName.PURGE:
+        return JobSeeking.invalidated_at, JobSeeking.account_id
+    return Account.withdrawn_at, Account.id
 
 
 def _within(cutoff: Cutoff) -> ColumnElement[bool]:

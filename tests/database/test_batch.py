@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models import Account, Action, PolicyName, Receipt
 from models.errors import StatementError, Unavailable
-from tasks.batch import ACTING, run_batch
+from tasks.batch import ACTING, BEGINNING, run_batch
 from tasks.hash_partitions import acts_by_partition
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
@@ -144,6 +144,76 @@ def test_an_account_that_somebody_has_locked_is_passed_over(engine, batch):
     assert actions(engine) == [("counter_only", second)]
 
 
+# Entries of an index that a session has passed over since it began.
+PASSED = "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class WHERE relkind = 'i' AND relname LIKE :key"
+# By policy: many who fall due at one instant, and the index by which they are found.
+AT_ONCE = {
+    PolicyName.COUNTER_ONLY: (
+        """INSERT INTO accounts (registration, state, withdrawn_at)
+           SELECT 'online', 'withdrawn', now() - interval '50 days' FROM generate_series(1, 500)""",
+        "%withdrawn_at_%",
+    ),
+    PolicyName.PURGE: (
+        """WITH made AS (INSERT INTO accounts (registration) SELECT 'online' FROM generate_series(1, 500) RETURNING id)
+           INSERT INTO job_seekings (account_id, status, invalidated_at)
+           SELECT id, 'invalid', now() - interval '3000 days' FROM made""",
+        "%invalidated_at_%",
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", list(PolicyName))
+def test_a_lanes_next_batch_passes_over_nothing_that_the_sweep_has_done(engine, policies, policy):
+    """Whatever a sweep did stays in the indexes until vacuum comes, and that waits for whoever has an old snapshot."""
+    many, key = AT_ONCE[policy]
+    cutoff = Cutoff.of(policies, policy, NOW)
+    with engine.begin() as connection:
+        connection.execute(text(many))
+        connection.execute(text("ANALYZE"))
+        sweep_id = a_sweep(connection, cutoff, NOW)
+    first, passed = BEGINNING, []
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as dump:
+        dump.detach()
+        dump.execute(select(func.count(Account.id)))
+        for _ in range(40):
+            engine.dispose()
+            done = run_batch(
+                engine,
+                policies[policy],
+                cutoff,
+                sweep_id=sweep_id,
+                lane=0,
+                limit=10,
+                first=first,
+                check=lambda connection, _: passed.append(connection.scalar(text(PASSED), {"key": key})),
+            )
+            first = done.first
+    assert len(passed) == 40
+    assert min(passed) >= 10
+    assert max(passed) <= 50
+
+
+def test_whom_a_lane_has_passed_by_it_claims_at_its_end(by_hand, engine):
+    """Whose hold is released while a drain works on later accounts need not wait for another."""
+    hand = by_hand(batch_accounts=1)
+    with engine.begin() as connection:
+        held, *others = (closable(connection) for _ in range(4))
+        a_hold(connection, held)
+        connection.execute(text(RELEASED_MEANWHILE))
+    number = hand.request()
+    assert hand.sweep(number).status == "running"
+    hand.do("drain", number, 0)
+    assert [account for _, account in actions(engine)] == [*others, held]
+
+
+RELEASED_MEANWHILE = """
+CREATE FUNCTION release() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN UPDATE holds SET released_at = statement_timestamp(), released_by = 'legal' WHERE released_at IS NULL;
+      RETURN NULL; END $$;
+CREATE TRIGGER release AFTER INSERT ON actions FOR EACH STATEMENT EXECUTE FUNCTION release()
+"""
+
+
 @pytest.fixture(params=list(PolicyName))
 def claimed(request, engine, policies):
     """An account of each policy's, claimed in an open transaction: (connection, cutoff, its number)."""
@@ -153,7 +223,7 @@ def claimed(request, engine, policies):
         cutoff = Cutoff.of(policies, policy, NOW)
         sweep_id = a_sweep(connection, cutoff, NOW)
     with transaction(engine) as connection:
-        accounts, numbers, dates = connection.execute(claim(cutoff), {"most": 10}).one()
+        accounts, numbers, dates, *_ = connection.execute(claim(cutoff), {"most": 10}).one()
         assert (accounts, numbers) == (1, f"{{{account_id}}}")
 
         def act():
