@@ -38,8 +38,6 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
-    # By pglz, all that its build has: a third of the log, and half of a purge's pace (docs/performance.md).
-    "wal_compression": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # The details of an error quote rows: whose address was taken is nothing for a log.
