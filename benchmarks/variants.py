@@ -20,7 +20,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from benchmarks.populations import FIRST_DAY
 from models import Account, Base, JobSeeking, Message, MessageAttachment, Policies, PolicyName, Sweep, SweepStatus
-from tasks.batch import BEGINNING, run_batch
+from tasks.batch import run_batch
 from tasks.drain import examination
 from tasks.rules.batch_size import first_accounts, next_accounts
 from tasks.rules.cutoff import Cutoff
@@ -125,15 +125,15 @@ def without_celery(
         sweep_id = connection.execute(_asked(bounds)).scalar_one()
         connection.execute(start_sweep(sweep_id, due=0, allowed=None, seen=SweepStatus.QUEUED))
     examine = examination(engine, policy)
-    accounts, limit, began, first = 0, each or first_accounts(alone=True), perf_counter(), BEGINNING
+    accounts, limit, began, place = 0, each or first_accounts(alone=True), perf_counter(), None
     while True:
         started = perf_counter()
         batch = run_batch(
-            engine, policies[policy], bounds, sweep_id=sweep_id, lane=0, limit=limit, first=first, examine=examine
+            engine, policies[policy], bounds, sweep_id=sweep_id, lane=0, limit=limit, place=place, examine=examine
         )
         if batch is None or not batch.claimed:
             break
-        first = batch.first
+        place = batch.place
         accounts += batch.accounts
         limit = each or next_accounts(limit, perf_counter() - started, most=MOST_ACCOUNTS, alone=True)
     return accounts, perf_counter() - began

@@ -25,16 +25,15 @@ from tasks.statements.counter_only import move_claimed
 from tasks.statements.purge import purge_claimed
 from tasks.transaction import transaction
 
-__all__ = ["BEGINNING", "Batch", "Known", "act", "run_batch"]
+__all__ = ["Batch", "Known", "act", "run_batch"]
 
 # A batch aims at half a second at most. One that takes twenty times as long is given up for one account at a time,
 # and each of these may take all the time that a task has left.
 TOGETHER, ALONE = timedelta(seconds=10), timedelta(seconds=40)
 ACTING = {PolicyName.COUNTER_ONLY: move_claimed, PolicyName.PURGE: purge_claimed}
 
-# An account in the order in which those due are claimed, by its event and number; or before all of them.
-Place = tuple[datetime | None, int | None]
-BEGINNING: Place = (None, None)
+# An account in the order in which those due are claimed: its event and number.
+Place = tuple[datetime, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,14 @@ class Batch:
         accounts: accounts acted on; fewer than claimed where one was no longer due.
         receipt_id: the batch's receipt; None when no account was acted on.
         head: of the chain, with that receipt as its last.
-        first: the first of the claimed; `BEGINNING` when none was.
+        place: the first of the claimed; None when none was.
     """
 
     claimed: int = 0
     accounts: int = 0
     receipt_id: int | None = None
     head: Head | None = None
-    first: Place = BEGINNING
+    place: Place | None = None
 
 
 Check = Callable[[Connection, int], None]
@@ -80,7 +79,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     sweep_id: int,
     lane: int,
     limit: int,
-    first: Place = BEGINNING,
+    place: Place | None = None,
     examine: Check | None = None,
     check: Check | None = None,
 ) -> Batch | None:
@@ -93,7 +92,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         sweep_id: for which sweep.
         lane: drains of a sweep are told apart by it; one works on it at a time.
         limit: accounts at most.
-        first: as of `act`.
+        place: as of `act`.
         examine: as of `act`.
         check: the same once the receipt is chained.
 
@@ -114,7 +113,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
             if not connection.scalar(take_lane(sweep_id, lane)):
                 return None
             done = act(
-                connection, policy, cutoff, sweep_id=sweep_id, limit=limit, first=first, examine=examine, known=known
+                connection, policy, cutoff, sweep_id=sweep_id, limit=limit, place=place, examine=examine, known=known
             )
             if check is not None and done.receipt_id is not None:
                 check(connection, done.receipt_id)
@@ -135,7 +134,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
     *,
     sweep_id: int,
     limit: int,
-    first: Place = BEGINNING,
+    place: Place | None = None,
     examine: Check | None,
     known: Known,
 ) -> Batch:
@@ -147,8 +146,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
         cutoff: to whom.
         sweep_id: for which sweep.
         limit: accounts at most.
-        first: to claim from here on, inclusive. Where the lane's last batch had its first, one does not pass over all
-            that the sweep has done; but whoever is due and comes before is left alone.
+        place: to claim from here on, inclusive; whoever is due and comes before is left alone. None for the oldest.
         examine: looks at what was done, given its receipt's number, before anybody waits for this batch. What it
             raises undoes the batch.
         known: is told how far one has come.
@@ -157,7 +155,8 @@ def act(  # noqa: PLR0913 - as `run_batch`
         SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
     """
     partitioned = acts_by_partition(connection)
-    asked = {"most": limit, "event_at": first[0], "account_id": first[1]}
+    begins_at, begins_with = place or (None, None)
+    asked = {"most": limit, "event_at": begins_at, "account_id": begins_with}
     accounts, known.claimed, dates, event_at, account_id = connection.execute(claim(cutoff), asked).one()
     if known.claimed is None:
         return Batch()
@@ -165,7 +164,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
     acting = ACTING[cutoff.policy](cutoff, sweep_id, partitioned=partitioned)
     acted = connection.execute(acting, {"claimed": known.claimed, "starts": starts, "dues": dues}).one_or_none()
     if acted is None:
-        return Batch(accounts, first=(event_at, account_id))
+        return Batch(accounts, place=(event_at, account_id))
     known.receipt_id = acted.receipt_id
     if examine is not None:
         examine(connection, acted.receipt_id)

@@ -23,7 +23,7 @@ from models.errors import (
 )
 from tasks import events
 from tasks.base import MINUTELY, RETRYING, RetentionTask, Runtime
-from tasks.batch import BEGINNING, Batch, Check, run_batch
+from tasks.batch import Batch, Check, run_batch
 from tasks.erase_files import wake_erasers
 from tasks.finish import give_up, reconcile_sweep
 from tasks.gates import stopped_since
@@ -150,7 +150,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     limit = min(first_accounts(alone=pace.alone), runtime.batch_accounts)
     if is_canary:
         limit = min(limit, runtime.limits.canary_accounts)
-    overtime, first = False, BEGINNING
+    overtime, place = False, None
     while ours and ((overtime and not runtime.is_stopping()) or not time_is_up()):
         began = monotonic()
         try:
@@ -162,7 +162,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
                     sweep_id=current.id,
                     lane=lane,
                     limit=limit,
-                    first=first,
+                    place=place,
                     examine=None if is_canary else examine,
                     check=_canary_check(runtime) if is_canary else None,
                 )
@@ -178,12 +178,12 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         if batch is None:
             return False
         if not batch.claimed:
-            if first == BEGINNING:
+            if place is None:
                 reconcile_sweep.apply_async((current.id,), **MINUTELY)
                 return False
-            first = BEGINNING  # once more: somebody that this lane has passed by may be due by now
+            place = None  # once more: somebody that this lane has passed by may be due by now
             continue
-        first = batch.first
+        place = batch.place
         seconds = monotonic() - began
         _tell(task, current, lane, batch, seconds)
         if is_canary and batch.accounts:

@@ -1,7 +1,8 @@
 """Claim: lock the next due accounts, so that nobody else acts on them until the batch has ended."""
 
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,13 +18,13 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, aggregate_order_by
 
 from models import Account, JobSeeking, PolicyName
 from models.base import Instant
 from tasks.rules.cutoff import Cutoff
 from tasks.statements.among import among
-from tasks.statements.due import due_from
+from tasks.statements.due import due_at_or_after
 
 __all__ = ["await_lane", "await_unseen", "claim", "is_claimed", "keep_pauses_out", "take_lane"]
 
@@ -32,15 +33,15 @@ UNSEEN = {PolicyName.PURGE: -2, PolicyName.COUNTER_ONLY: -3}
 
 
 @lru_cache(maxsize=8)
-def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None, datetime | None, int | None]:
+def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None, Any, Any]:
     """Lock the oldest due accounts that nobody else has locked, up to the parameter `most`.
 
     Returns one row: how many; their numbers as PostgreSQL writes an array, to be handed back as they are; the dates in
-    UTC of their events, each once; and of the first in the order of `due` its event and number.
+    UTC of their events, each once; and of the first in the order of `due` its event and number, or NULL.
 
-    Those may be the parameters `event_at` and `account_id` of the next claim, which then begins with that account and
-    not at the beginning: until vacuum has been there, and it cannot come while somebody has an old snapshot, all that
-    a sweep has done lies there for each claim to pass over. Who is due and comes before is for a claim without them.
+    Those may be the parameters `event_at` and `account_id` of the next claim, which then begins with that account: what
+    a sweep has done lies there for each claim to pass over until vacuum comes, which waits for whoever has an old
+    snapshot. Who is due and comes before is for a claim without them.
 
     A claim is no verdict. A hold placed after this statement's snapshot but before its lock is invisible to
     it; so the acting statement judges the claimed accounts once more, with a snapshot taken under the locks.
@@ -48,15 +49,16 @@ def claim(cutoff: Cutoff) -> Select[int, str | None, list[date] | None, datetime
     account itself, whose foreign key must lock it.
     """
     tables = [Account, JobSeeking] if cutoff.policy == PolicyName.PURGE else [Account]
-    first = bindparam("event_at", None, Instant), bindparam("account_id", None, BigInteger)
+    place = bindparam("event_at", None, Instant), bindparam("account_id", None, BigInteger)
     locked = (
-        due_from(cutoff, *first, now=func.now())
+        due_at_or_after(cutoff, *place, now=func.now())
         .limit(bindparam("most", type_=Integer))
         .with_for_update(of=tables, skip_locked=True)
         .subquery()
     )
     day = cast(func.timezone("UTC", locked.c.event_at), Date)
-    numbers = func.array_agg(locked.c.account_id, type_=ARRAY(BigInteger))
+    in_order = aggregate_order_by(locked.c.account_id, locked.c.event_at, locked.c.account_id)
+    numbers = func.array_agg(in_order, type_=ARRAY(BigInteger))
     return select(
         func.count(),
         cast(numbers, Text),

@@ -38,7 +38,7 @@ __all__ = [
     "count_late",
     "due",
     "due_after",
-    "due_from",
+    "due_at_or_after",
     "due_since",
     "held",
     "is_unreleased",
@@ -137,11 +137,12 @@ def due_after(cutoff: Cutoff, after: tuple[datetime, int] | None, *, now: Instan
     return rows.where(tuple_(*_order(cutoff)) > tuple_(literal(after[0], Instant), literal(after[1], BigInteger)))
 
 
-def due_from(
+def due_at_or_after(
     cutoff: Cutoff, event_at: ColumnElement[datetime], account_id: ColumnElement[int], *, now: Instantish
 ) -> Select[int, datetime]:
     """Select who is due, from the one with this event and number on, inclusive; from the first where these are NULL."""
-    first = tuple_(func.coalesce(event_at, literal_column("'-infinity'", Instant)), func.coalesce(account_id, 0))
+    beginning = literal_column("'-infinity'::timestamptz", Instant)
+    first = tuple_(func.coalesce(event_at, beginning), func.coalesce(account_id, 0))
     return due(cutoff, now=now).where(tuple_(*_order(cutoff)) >= first)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models import Account, Action, PolicyName, Receipt
 from models.errors import StatementError, Unavailable
-from tasks.batch import ACTING, BEGINNING, run_batch
+from tasks.batch import ACTING, run_batch
 from tasks.hash_partitions import acts_by_partition
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
@@ -144,8 +145,8 @@ def test_an_account_that_somebody_has_locked_is_passed_over(engine, batch):
     assert actions(engine) == [("counter_only", second)]
 
 
-# Entries of an index that a session has passed over since it began.
-PASSED = "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class WHERE relkind = 'i' AND relname LIKE :key"
+# Entries of an index that a session has read since it began.
+ENTRIES = "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class WHERE relkind = 'i' AND relname LIKE :key"
 # By policy: many who fall due at one instant, and the index by which they are found.
 AT_ONCE = {
     PolicyName.COUNTER_ONLY: (
@@ -171,7 +172,7 @@ def test_a_lanes_next_batch_passes_over_nothing_that_the_sweep_has_done(engine, 
         connection.execute(text(many))
         connection.execute(text("ANALYZE"))
         sweep_id = a_sweep(connection, cutoff, NOW)
-    first, passed = BEGINNING, []
+    place, read = None, []
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as dump:
         dump.detach()
         dump.execute(select(func.count(Account.id)))
@@ -184,18 +185,19 @@ def test_a_lanes_next_batch_passes_over_nothing_that_the_sweep_has_done(engine, 
                 sweep_id=sweep_id,
                 lane=0,
                 limit=10,
-                first=first,
-                check=lambda connection, _: passed.append(connection.scalar(text(PASSED), {"key": key})),
+                place=place,
+                check=lambda connection, _: read.append(connection.scalar(text(ENTRIES), {"key": key})),
             )
-            first = done.first
-    assert len(passed) == 40
-    assert min(passed) >= 10
-    assert max(passed) <= 50
+            place = done.place
+    assert len(read) == 40
+    assert min(read) >= 10
+    assert max(read) <= 50
 
 
 def test_whom_a_lane_has_passed_by_it_claims_at_its_end(by_hand, engine):
     """Whose hold is released while a drain works on later accounts need not wait for another."""
     hand = by_hand(batch_accounts=1)
+    hand.app.runtime = replace(hand.runtime, drain_seconds=60)
     with engine.begin() as connection:
         held, *others = (closable(connection) for _ in range(4))
         a_hold(connection, held)
