@@ -83,7 +83,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     examine: Check | None = None,
     check: Check | None = None,
 ) -> Batch | None:
-    """Act on the oldest due accounts, up to `limit`, and log each, in one transaction.
+    """Act on the oldest due accounts from `place` on, up to `limit`, and log each, in one transaction.
 
     Args:
         engine: where to act.
@@ -138,7 +138,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
     examine: Check | None,
     known: Known,
 ) -> Batch:
-    """Claim the oldest due accounts, up to `limit`, act on those still due, log and seal, in the caller's transaction.
+    """Claim the oldest due accounts from `place` on, act on those still due, log, seal, in the caller's transaction.
 
     Args:
         connection: in that transaction.
