@@ -32,7 +32,7 @@ from tasks.quarantine import note_failure
 from tasks.quiet import is_resting
 from tasks.reconcile import find_remains, looking_for_remains, verify_batch
 from tasks.resolve import resolve_batch
-from tasks.rules.batch_size import first_accounts, next_accounts
+from tasks.rules.batch_size import next_accounts
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.lane import require_lane
 from tasks.statements.claim import take_lane
@@ -147,7 +147,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
     pace.begin(runtime.is_stopping)
     time_is_up = runtime.patience()
     ours = _let_catch_up(runtime, current.id, lane, time_is_up)
-    limit = min(first_accounts(alone=pace.alone), runtime.batch_accounts)
+    limit = min(pace.first_accounts(cutoff.policy), runtime.batch_accounts)
     if is_canary:
         limit = min(limit, runtime.limits.canary_accounts)
     overtime, place = False, None
@@ -191,7 +191,8 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
             _let_others_start(task, current.id)
         rested = pace.rest(seconds, take_lane(current.id, lane), runtime.is_stopping)
         ours = rested is not None and _let_catch_up(runtime, current.id, lane, time_is_up)
-        limit = next_accounts(limit, seconds, most=runtime.batch_accounts, alone=pace.alone)
+        limit = next_accounts(batch.claimed, seconds, most=runtime.batch_accounts, alone=pace.alone)
+    pace.remember(cutoff.policy, limit)
     return ours
 
 

@@ -6,6 +6,8 @@ from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, Select
 
+from models import PolicyName
+from tasks.rules.batch_size import first_accounts
 from tasks.rules.pace import LOOKS, MOST_SECONDS, Signs, catches_up, is_alone, rest, smoothed
 from tasks.statements.pace import look_around
 from tasks.transaction import transaction
@@ -45,6 +47,7 @@ class Pace:
         self._busy: float | None = None
         self._before: Signs | None = None
         self._looked_at = float("-inf")
+        self._fitting: dict[tuple[PolicyName, bool], tuple[float, int]] = {}
         self.awaits_replica = False
         self.step_back: Callable[[], None] = lambda: None
 
@@ -69,6 +72,20 @@ class Pace:
             sleep(GLANCE_SECONDS)
         if not self.alone:
             _sleep(ASIDE_SECONDS, is_stopping)
+
+    def first_accounts(self, policy: PolicyName) -> int:
+        """Return how many accounts a drain's first batch takes, after `begin`: as many as the last drain came to.
+
+        That is what `remember` was told a short while ago, and for once: a drain that fails leaves nothing to go by.
+        Nor does it count where somebody is at work now and nobody was then, or the other way round.
+        """
+        at, fitting = self._fitting.pop((policy, self.alone), (float("-inf"), 0))
+        known = fitting if monotonic() - at < FRESH_SECONDS else 0
+        return max(known, first_accounts(alone=self.alone))
+
+    def remember(self, policy: PolicyName, accounts: int) -> None:
+        """Note how many accounts the next batch would have taken, as a drain's time is up."""
+        self._fitting[policy, self.alone] = (monotonic(), accounts)
 
     def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:
         """Rest after a batch that took so many seconds, unless the worker is to stop.

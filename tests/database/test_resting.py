@@ -13,8 +13,10 @@ import psycopg
 import pytest
 from processes import until
 from psycopg import pq
+from sqlalchemy import select
 from sweeping import closable
 
+from models import PolicyName, Receipt
 from models.errors import Unavailable
 from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs
 from tasks.statements.claim import take_lane
@@ -186,6 +188,42 @@ def test_who_was_at_work_a_moment_ago_is_remembered_and_who_was_long_ago_is_not(
     monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
     pace.begin()
     assert pace.alone
+
+
+def test_a_drain_goes_on_with_batches_as_large_as_the_last_one_came_to(by_hand, somebody, engine, monkeypatch):
+    # Each batch fits, however slow the machine is, and so the next takes twice as many.
+    monkeypatch.setattr("tasks.rules.batch_size.BESIDE_OTHERS_SECONDS", 1000)
+    hand = by_hand(drains=1, rest_multiple=0.01)
+    hand.app.runtime = replace(hand.runtime, drain_seconds=0.05)
+    with engine.begin() as connection:
+        for _ in range(63):
+            closable(connection)
+    number = hand.request()
+    hand.sweep(number)
+    somebody().execute(WRITING)
+    drains = 0
+    while hand.row(number).accounts < 63:
+        hand.do("drain", number, 0)
+        drains += 1
+    with engine.connect() as connection:
+        sizes = connection.scalars(select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id))
+        assert sizes.all() == [1, 2, 4, 8, 16, 32]
+    assert drains > 1
+
+
+def test_what_a_drain_came_to_counts_once_and_for_its_policy_and_company_alone(by_hand, somebody, monkeypatch):
+    pace, writing = by_hand().runtime.pace, somebody()
+    pace.begin()
+    pace.remember(PolicyName.PURGE, 700)
+    assert pace.first_accounts(PolicyName.COUNTER_ONLY) == 100
+    assert [pace.first_accounts(PolicyName.PURGE) for _ in range(2)] == [700, 100]
+    pace.remember(PolicyName.PURGE, 700)
+    writing.execute(WRITING)
+    pace.begin()
+    assert pace.first_accounts(PolicyName.PURGE) == 1
+    pace.remember(PolicyName.PURGE, 9)
+    monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
+    assert pace.first_accounts(PolicyName.PURGE) == 1
 
 
 def test_before_a_first_batch_beside_others_there_is_a_pause_unless_the_worker_is_to_stop(by_hand, somebody):
