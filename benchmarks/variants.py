@@ -135,7 +135,7 @@ def without_celery(
             break
         place = batch.place
         accounts += batch.accounts
-        limit = each or next_accounts(limit, perf_counter() - started, most=MOST_ACCOUNTS, alone=True)
+        limit = each or next_accounts(batch.claimed, perf_counter() - started, most=MOST_ACCOUNTS, alone=True)
     return accounts, perf_counter() - began
 
 

@@ -170,13 +170,14 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
                     tell(accounts=batch.accounts, receipt=batch.receipt_id or 0)
         except BatchRefusedError as error:
             _isolate(task, cutoff, current.id, error)
-            # The oldest alone, and at once: the next drain would begin with as many as this one.
+            # The oldest alone, and at once: another process would begin with as many as this one.
             overtime = isinstance(error, BatchTooLongError) and len(error.account_ids) > 1
             limit = 1 if overtime else max(1, len(error.account_ids) // 2)
             continue
         overtime = False
         if batch is None:
-            return False
+            ours = False
+            break
         if not batch.claimed:
             if place is None:
                 reconcile_sweep.apply_async((current.id,), **MINUTELY)

@@ -24,6 +24,8 @@ LET_GO = "SHOW server_version"
 PATIENCE = timedelta(seconds=MOST_SECONDS + 2)
 # What was seen longer ago than this says nothing about now. It outlasts a rest: whoever comes from one knows.
 FRESH_SECONDS = MOST_SECONDS + 2
+# How many accounts fit is much the same a while later; whoever is at work by then is looked for anew.
+FITTING_SECONDS = 60
 
 
 class Pace:
@@ -80,11 +82,11 @@ class Pace:
         Nor does it count where somebody is at work now and nobody was then, or the other way round.
         """
         at, fitting = self._fitting.pop((policy, self.alone), (float("-inf"), 0))
-        known = fitting if monotonic() - at < FRESH_SECONDS else 0
-        return max(known, first_accounts(alone=self.alone))
+        known = fitting if monotonic() - at < FITTING_SECONDS else 0
+        return known or first_accounts(alone=self.alone)
 
     def remember(self, policy: PolicyName, accounts: int) -> None:
-        """Note how many accounts the next batch would have taken, as a drain's time is up."""
+        """Note how many accounts the next batch would take, as a drain ends without an error."""
         self._fitting[policy, self.alone] = (monotonic(), accounts)
 
     def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:

@@ -69,6 +69,17 @@ def look(request, engine):
         connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
+def running_sweep(hand, engine, *, accounts):
+    """Let a sweep of so many accounts to close pass its gates; returns its number."""
+    with engine.begin() as connection:
+        for _ in range(accounts):
+            closable(connection)
+    number = hand.request()
+    hand.sweep(number)
+    assert hand.row(number).status == "running"
+    return number
+
+
 def test_whoever_only_is_connected_is_not_at_work(look, somebody):
     somebody().execute("SELECT 1").connection.commit()
     seen = look()
@@ -152,11 +163,7 @@ def test_whoever_rests_has_the_lane_and_no_snapshot(by_hand, somebody, database_
 def test_a_lane_that_rests_is_not_worked_on_by_a_second_drain(by_hand, somebody, engine, database_url):
     hand = by_hand(drains=1)
     hand.app.runtime = replace(hand.runtime, drain_seconds=1)
-    with engine.begin() as connection:
-        for _ in range(20):
-            closable(connection)
-    number = hand.request()
-    hand.sweep(number)
+    number = running_sweep(hand, engine, accounts=20)
     for _ in range(4):  # so that it rests for long
         somebody().execute(WRITING)
     with ThreadPoolExecutor(1) as executor, psycopg.connect(database_url, autocommit=True) as looking:
@@ -193,13 +200,10 @@ def test_who_was_at_work_a_moment_ago_is_remembered_and_who_was_long_ago_is_not(
 def test_a_drain_goes_on_with_batches_as_large_as_the_last_one_came_to(by_hand, somebody, engine, monkeypatch):
     # Each batch fits, however slow the machine is, and so the next takes twice as many.
     monkeypatch.setattr("tasks.rules.batch_size.BESIDE_OTHERS_SECONDS", 1000)
+    monkeypatch.setattr("tasks.pace.FITTING_SECONDS", 1000)
     hand = by_hand(drains=1, rest_multiple=0.01)
-    hand.app.runtime = replace(hand.runtime, drain_seconds=0.05)
-    with engine.begin() as connection:
-        for _ in range(63):
-            closable(connection)
-    number = hand.request()
-    hand.sweep(number)
+    hand.app.runtime = replace(hand.runtime, drain_seconds=0.005)
+    number = running_sweep(hand, engine, accounts=63)
     somebody().execute(WRITING)
     drains = 0
     while hand.row(number).accounts < 63:
@@ -211,18 +215,28 @@ def test_a_drain_goes_on_with_batches_as_large_as_the_last_one_came_to(by_hand, 
     assert drains > 1
 
 
+def test_a_batch_that_found_few_says_nothing_of_more(by_hand, engine, monkeypatch):
+    monkeypatch.setattr("tasks.rules.batch_size.ALONE_SECONDS", 1000)
+    hand = by_hand(drains=1)
+    number = running_sweep(hand, engine, accounts=5)
+    hand.app.runtime = replace(hand.runtime, is_stopping=lambda: bool(hand.row(number).batches))
+    hand.do("drain", number, 0)
+    assert hand.row(number).accounts == 5
+    assert hand.runtime.pace.first_accounts(PolicyName.COUNTER_ONLY) == 10
+
+
 def test_what_a_drain_came_to_counts_once_and_for_its_policy_and_company_alone(by_hand, somebody, monkeypatch):
     pace, writing = by_hand().runtime.pace, somebody()
     pace.begin()
-    pace.remember(PolicyName.PURGE, 700)
+    pace.remember(PolicyName.PURGE, 7)
     assert pace.first_accounts(PolicyName.COUNTER_ONLY) == 100
-    assert [pace.first_accounts(PolicyName.PURGE) for _ in range(2)] == [700, 100]
+    assert [pace.first_accounts(PolicyName.PURGE) for _ in range(2)] == [7, 100]
     pace.remember(PolicyName.PURGE, 700)
     writing.execute(WRITING)
     pace.begin()
     assert pace.first_accounts(PolicyName.PURGE) == 1
     pace.remember(PolicyName.PURGE, 9)
-    monkeypatch.setattr("tasks.pace.FRESH_SECONDS", 0)
+    monkeypatch.setattr("tasks.pace.FITTING_SECONDS", 0)
     assert pace.first_accounts(PolicyName.PURGE) == 1
 
 
