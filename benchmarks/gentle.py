@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 60
 # A sweep begins as a minute does, and a minute has all in it that beat asks for. The load is there before.
 MINUTE, BEFORE_SECONDS = 60, 3
 # One that rests does so much less in the same time.
-MUCH_LESS = 100
+MUCH_LESS = 20
 
 # Who looks at their page, reads, looks for work: of accounts that are due for nothing.
 ACTIVE = """
