@@ -8,14 +8,14 @@ from sqlalchemy import Connection, Engine, Select
 
 from models import PolicyName
 from tasks.rules.batch_size import first_accounts
-from tasks.rules.pace import LOOKS, MOST_SECONDS, Signs, catches_up, is_alone, rest, smoothed
+from tasks.rules.pace import GLANCES, MOST_SECONDS, Signs, catches_up, is_alone, met, rest, smoothed
 from tasks.statements.pace import look_around
 from tasks.transaction import transaction
 
 __all__ = ["Pace"]
 
 NAP_SECONDS = 0.05
-GLANCE_SECONDS = 0.01
+GLANCE_SECONDS = 0.005
 ASIDE_SECONDS = 1.0
 # A statement keeps its snapshot until the next one, as the driver sends it, and with that vacuum from what is dead by
 # now. This one has none.
@@ -67,11 +67,12 @@ class Pace:
         """
         if not self._most or (not self.alone and monotonic() - self._looked_at < FRESH_SECONDS):
             return
-        self._busy = None
-        for _ in range(LOOKS):
+        self._busy, looks = None, []
+        for _ in range(GLANCES):
             with transaction(self._engine) as connection:
-                self.awaits_replica = self._look(connection).lags
+                looks.append(self._look(connection))
             sleep(GLANCE_SECONDS)
+        self._busy, self.awaits_replica = met(looks), looks[-1].lags
         if not self.alone:
             _sleep(ASIDE_SECONDS, is_stopping)
 

@@ -1,8 +1,9 @@
 """Pace: how long a lane rests after a batch, so that others at work in the database hardly notice it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["BEHIND_BYTES", "LOOKS", "MOST_SECONDS", "Signs", "catches_up", "is_alone", "rest", "smoothed"]
+__all__ = ["BEHIND_BYTES", "GLANCES", "MOST_SECONDS", "Signs", "catches_up", "is_alone", "met", "rest", "smoothed"]
 
 # To each other session at work belongs so many times the time that batches have taken: then so few of its transactions
 # meet a batch at all that its slowest hundredth takes hardly longer.
@@ -13,6 +14,9 @@ BEHIND_BYTES = 64 * 2**20
 MOST_SECONDS = 3.0
 # One look is an accident; about so many looks together are a load.
 LOOKS = 5
+# Before a first batch there are so many. An application that does half of what its machine can do is at work in little
+# more than every other look; that none of these meets it happens once in twenty thousand times.
+GLANCES = 12
 # Fewer at work than this, of late, are nobody: the last of somebody is forgotten after some fourteen looks.
 NOBODY = 0.05
 
@@ -37,6 +41,11 @@ class Signs:
     def lags(self) -> bool:
         """Whether a replica is so far behind that its readers are to be thought of."""
         return self.behind > BEHIND_BYTES
+
+
+def met(looks: Sequence[Signs]) -> float:
+    """Return how many others are at work by the looks before a first batch, of which there is at least one."""
+    return sum(each.busy for each in looks) / len(looks)
 
 
 def smoothed(busy: float | None, signs: Signs) -> float:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs, catches_up, is_alone, rest, smoothed
+from tasks.rules.pace import BEHIND_BYTES, GLANCES, MOST_SECONDS, Signs, catches_up, is_alone, met, rest, smoothed
 
 CALM = Signs(busy=0, waiting=0, behind=0, forced=3)
 MOST = 99
@@ -22,6 +22,14 @@ def test_where_nobody_else_is_at_work_nobody_rests():
     assert resting(CALM) == 0
     assert resting(replace(CALM, behind=BEHIND_BYTES)) == 0
     assert resting(replace(CALM, forced=4)) == 0
+
+
+@pytest.mark.parametrize("place", range(GLANCES))
+def test_whoever_was_met_once_before_a_first_batch_is_not_nobody(place):
+    looks = [CALM] * GLANCES
+    assert is_alone(met(looks))
+    looks[place] = replace(CALM, busy=1)
+    assert not is_alone(met(looks))
 
 
 def test_the_more_are_at_work_the_longer_it_rests():
