@@ -67,12 +67,13 @@ class Pace:
         """
         if not self._most or (not self.alone and monotonic() - self._looked_at < FRESH_SECONDS):
             return
-        self._busy, looks = None, []
+        looks = []
         for _ in range(GLANCES):
             with transaction(self._engine) as connection:
                 looks.append(self._look(connection))
             sleep(GLANCE_SECONDS)
-        self._busy, self.awaits_replica = met(looks), looks[-1].lags
+        self._take_in(met(looks))
+        self.awaits_replica = looks[-1].lags
         if not self.alone:
             _sleep(ASIDE_SECONDS, is_stopping)
 
@@ -105,6 +106,7 @@ class Pace:
             if not connection.scalar(lane):
                 return None
             before, signs = self._before, self._look(connection)
+            self._take_in(smoothed(self._busy, signs))
             before = before or signs
             self.awaits_replica = catches_up(signs, before)
             taken = seconds * self._lanes
@@ -119,11 +121,13 @@ class Pace:
     def _look(self, connection: Connection) -> Signs:
         version = connection.connection.driver_connection.info.server_version  # type: ignore[union-attr]
         signs = Signs(*connection.execute(look_around(version)).one())
-        self._busy = smoothed(self._busy, signs)
         self._before, self._looked_at = signs, monotonic()
-        if not is_alone(self._busy):
-            self.step_back()
         return signs
+
+    def _take_in(self, busy: float) -> None:
+        self._busy = busy
+        if not is_alone(busy):
+            self.step_back()
 
 
 def _sleep(seconds: float, is_stopping: Callable[[], bool]) -> None:
