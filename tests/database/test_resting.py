@@ -75,8 +75,7 @@ def running_sweep(hand, engine, *, accounts):
         for _ in range(accounts):
             closable(connection)
     number = hand.request()
-    hand.sweep(number)
-    assert hand.row(number).status == "running"
+    assert hand.sweep(number).status == "running"
     return number
 
 
@@ -160,10 +159,9 @@ def test_whoever_rests_has_the_lane_and_no_snapshot(by_hand, somebody, database_
     assert other.rest(0.001, LANE) is not None
 
 
-def test_a_lane_that_rests_is_not_worked_on_by_a_second_drain(by_hand, somebody, engine, database_url):
-    hand = by_hand(drains=1)
+def test_a_lane_that_rests_is_not_worked_on_by_a_second_drain(twenty, somebody, database_url):
+    hand, number = twenty
     hand.app.runtime = replace(hand.runtime, drain_seconds=1)
-    number = running_sweep(hand, engine, accounts=20)
     for _ in range(4):  # so that it rests for long
         somebody().execute(WRITING)
     with ThreadPoolExecutor(1) as executor, psycopg.connect(database_url, autocommit=True) as looking:
@@ -351,12 +349,7 @@ def test_a_lane_on_which_somebody_else_waits_for_a_replica_is_left_to_them(twent
 def twenty(by_hand, engine):
     """A deployment with one lane, and the number of a sweep that has begun with twenty accounts."""
     hand = by_hand(drains=1)
-    with engine.begin() as connection:
-        for _ in range(20):
-            closable(connection)
-    number = hand.request()
-    hand.sweep(number)
-    return hand, number
+    return hand, running_sweep(hand, engine, accounts=20)
 
 
 def queued(broker_url):
