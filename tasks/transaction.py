@@ -22,14 +22,16 @@ LOCK_PATIENCE = timedelta(seconds=5)
 STATEMENT_PATIENCE = timedelta(seconds=40)
 CLIENT_CHECK_SECONDS = 1
 
-# Settings of the transaction, not of the connection: they also hold behind a connection pooler.
-PATIENCE = select(
+# Settings of the transaction, not of the connection: they also hold behind a connection pooler. One at work takes one
+# core: what is counted in half the time by two is time in which an application has none.
+SETTINGS = select(
     func.set_config("TimeZone", "UTC", True),
     func.set_config("lock_timeout", bindparam("lock", type_=Text), True),
     func.set_config("statement_timeout", bindparam("statement", type_=Text), True),
     func.set_config("idle_in_transaction_session_timeout", bindparam("statement", type_=Text), True),
     # What a killed worker was doing ends with it, and with that its locks.
     func.set_config("client_connection_check_interval", f"{CLIENT_CHECK_SECONDS}s", True),
+    func.set_config("max_parallel_workers_per_gather", "0", True),
 )
 
 # Classes of SQLSTATE after which the same work may succeed: connection, rollback, resources, operator, system;
@@ -60,7 +62,7 @@ def transaction(
     committing = False
     try:
         with engine.begin() as connection:
-            connection.execute(PATIENCE, {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
+            connection.execute(SETTINGS, {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
             yield connection
             committing = True
     except DBAPIError as error:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     SQLColumnExpression,
+    Subquery,
     and_,
     exists,
     func,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     tuple_,
     type_coerce,
     union,
@@ -108,25 +110,34 @@ def count_due(cutoff: Cutoff, *, now: Instantish, since: Cutoff | None = None, m
 
     With `most`, counting stops there.
     """
-    return _count(due_since(cutoff, since, now=now).limit(most))
+    rows = _since(_reached(cutoff, now), since)
+    kept_back = select(func.count().label("accounts")).select_from(_kept_back(rows, cutoff.policy, now)).cte()
+    kept = select(kept_back.c.accounts).scalar_subquery()
+    enough = None if most is None else kept + most
+    counted = rows.order_by(None).limit(enough).subquery()
+    return select(func.count() - kept).select_from(counted)
 
 
 def count_late(cutoff: Cutoff, *, tick: Cutoff, now: Instantish) -> Select[int, int, datetime | None]:
     """Count who is due, and whose event of these is within `tick`, too; one row: both, and the oldest event or nothing.
 
-    In one pass: where millions are due, that is all that it costs. Who was due at the tick and has fallen to the other
-    policy since is in neither number.
+    Who was due at the tick and has fallen to the other policy since is in neither number.
     """
-    rows = due(cutoff, now=now).order_by(None).subquery()
-    was_due = _reached(tick, rows.c.event_at)
-    oldest: ColumnElement[datetime | None] = func.min(rows.c.event_at)
-    return select(func.count(), func.count().filter(was_due), oldest)
+    rows = _reached(cutoff, now)
+
+    def count(some: Subquery) -> Subquery:
+        late = func.count().filter(_has_reached(tick, some.c.event_at))
+        return select(func.count().label("due"), late.label("late")).select_from(some).subquery()
+
+    all_reached, kept_back = count(rows.order_by(None).subquery()), count(_kept_back(rows, cutoff.policy, now))
+    oldest: ColumnElement[Any] = oldest_due(cutoff, now=now).scalar_subquery()
+    counted = select(all_reached.c.due - kept_back.c.due, all_reached.c.late - kept_back.c.late, oldest)
+    return counted.join_from(all_reached, kept_back, true())
 
 
 def due_since(cutoff: Cutoff, since: Cutoff | None, *, now: Instantish) -> Select[int, datetime]:
     """Select who is due at one cutoff and was not at an earlier one; rows as `due` says."""
-    rows = due(cutoff, now=now)
-    return rows if since is None else rows.where(not_(_within(since)))
+    return _since(due(cutoff, now=now), since)
 
 
 def due_after(cutoff: Cutoff, after: tuple[datetime, int] | None, *, now: Instantish) -> Select[int, datetime]:
@@ -200,19 +211,29 @@ def count_anomalous(*, now: Instantish) -> Select[int]:
 
 
 def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
+    """Select who would be due but for a hold or for being set aside; rows as `due` says."""
+    rows = _reached(cutoff, now)
+    if cutoff.policy != PolicyName.PURGE:
+        return rows
+    # A comparison with an absent date is NULL, and no anomaly.
+    return rows.join(Account, Account.id == JobSeeking.account_id).where(
+        or_(*account_anomalies(now).values()).is_not(True)
+    )
+
+
+def _reached(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
+    """Select whose event lies behind the cutoff, whatever keeps some of them back; rows as `due` says.
+
+    Of a purge an index holds all that this asks for, so that counting these reads no account.
+    """
+    event_at, number = _order(cutoff)
+    rows: Select[int, datetime] = (
+        select(number.label("account_id"), type_coerce(event_at, Instant).label("event_at"))
+        .where(_within(cutoff), event_at <= now)
+        .order_by(event_at, number)
+    )
     if cutoff.policy == PolicyName.PURGE:
-        return (
-            select(Account.id.label("account_id"), type_coerce(JobSeeking.invalidated_at, Instant).label("event_at"))
-            .join(JobSeeking, JobSeeking.account_id == Account.id)
-            .where(
-                JobSeeking.status == Status.INVALID,
-                _within(cutoff),
-                JobSeeking.invalidated_at <= now,
-                # A comparison with an absent date is NULL, and no anomaly.
-                or_(*account_anomalies(now).values()).is_not(True),
-            )
-            .order_by(*_order(cutoff))
-        )
+        return rows.where(JobSeeking.status == Status.INVALID)
     # Of a column, as `*` would be a read of what the person wrote, which the web server has no right to.
     purged_or_unknown = exists(JobSeeking.account_id).where(
         JobSeeking.account_id == Account.id,
@@ -221,16 +242,22 @@ def _candidates(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
             *job_seeking_anomalies(now).values(),
         ),
     )
-    return (
-        select(Account.id.label("account_id"), type_coerce(Account.withdrawn_at, Instant).label("event_at"))
-        .where(
-            Account.state == State.WITHDRAWN,
-            _within(cutoff),
-            Account.withdrawn_at <= now,
-            not_(purged_or_unknown),
-        )
-        .order_by(*_order(cutoff))
+    return rows.where(Account.state == State.WITHDRAWN, not_(purged_or_unknown))
+
+
+def _kept_back(rows: Select[int, datetime], policy: PolicyName, now: Instantish) -> Subquery:
+    """Return those of `_reached` that are not due, each for something rare, by which they are looked up."""
+    rare = union(
+        select(Hold.account_id).where(is_unreleased(now)),
+        select(Quarantine.account_id).where(Quarantine.policy == policy.value, Quarantine.set_aside_at.is_not(None)),
+        *(select(Account.id).where(condition) for condition in account_anomalies(now).values()),
     )
+    number, _ = rows.selected_columns
+    return rows.order_by(None).where(number.in_(rare)).subquery()
+
+
+def _since(rows: Select[int, datetime], since: Cutoff | None) -> Select[int, datetime]:
+    return rows if since is None else rows.where(not_(_within(since)))
 
 
 def _order(cutoff: Cutoff) -> tuple[SQLColumnExpression[datetime | None], SQLColumnExpression[int]]:
@@ -240,15 +267,15 @@ def _order(cutoff: Cutoff) -> tuple[SQLColumnExpression[datetime | None], SQLCol
 
 
 def _within(cutoff: Cutoff) -> ColumnElement[bool]:
-    is_purge = cutoff.policy == PolicyName.PURGE
-    bound = _reached(cutoff, JobSeeking.invalidated_at if is_purge else Account.withdrawn_at)
+    event_at, number = _order(cutoff)
+    bound = _has_reached(cutoff, event_at)
     if cutoff.plan_of is None:
         return bound
-    planned = exists().where(PlannedAccount.sweep_id == cutoff.plan_of, PlannedAccount.account_id == Account.id)
+    planned = exists().where(PlannedAccount.sweep_id == cutoff.plan_of, PlannedAccount.account_id == number)
     return and_(bound, planned)
 
 
-def _reached(cutoff: Cutoff, event_at: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+def _has_reached(cutoff: Cutoff, event_at: SQLColumnExpression[Any]) -> ColumnElement[bool]:
     return event_at <= cutoff.at if cutoff.policy == PolicyName.PURGE else event_at < cutoff.at
 
 

@@ -336,3 +336,11 @@ def test_errors_quote_no_data(engine):
     shown = "".join(traceback.format_exception(caught.value))
     assert "secret" not in shown
     assert re.search("constraint uq_accounts_(email|address)", shown)
+
+
+def test_one_at_work_takes_one_core(engine):
+    with transaction(engine) as connection:
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            connection.execute(text(f"SET LOCAL {setting} = 0"))
+        plan = connection.scalars(text("EXPLAIN SELECT count(*) FROM accounts")).all()
+    assert not [line for line in plan if "Gather" in line]

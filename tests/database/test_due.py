@@ -1,11 +1,12 @@
 """SQL's answer for all accounts and Python's answer for one must be the same."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
-from builders import a_hold, an_account
+from builders import a_hold, a_sweep, an_account
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from tasks.explain import explain
 from tasks.plan import plan
 from tasks.rules.anomaly import anomalies
 from tasks.rules.cutoff import Cutoff
-from tasks.statements.due import count_anomalies, count_anomalous, due
+from tasks.statements.due import count_anomalies, count_anomalous, count_due, count_late, due, due_since
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 NOW = datetime(2026, 5, 1, 3, tzinfo=UTC)
@@ -121,6 +122,57 @@ def test_a_hold_or_an_anomaly_keeps_an_account_from_ever_being_due(engine, every
         for name in PolicyName:
             assert due_ids(connection, Cutoff.of(policies, name, NOW), NOW) == expected[name]
             assert expected[name]
+
+
+EARLIER = NOW - timedelta(days=6)
+
+
+@pytest.fixture
+def some_late(engine, every_kind):
+    """Besides those of every kind, some who became due on other days; and of all these, a third set aside."""
+    policies = policies_in("Asia/Tokyo")
+    with engine.begin() as connection:
+        for days, held in product(range(12), (False, True)):
+            at = NOW - timedelta(days=days)
+            number = an_account(connection, status="invalid", invalidated_at=policies.purge.cutoff(at))
+            other = an_account(
+                connection, state="withdrawn", withdrawn_at=policies.counter_only.cutoff(at) - MICROSECOND
+            )
+            if held:
+                a_hold(connection, number)
+                a_hold(connection, number, released_at=AHEAD)
+                a_hold(connection, other, released_at=AHEAD)
+        aside = """
+            INSERT INTO quarantine (account_id, policy, attempts, failure, first_at, last_at, set_aside_at)
+            SELECT id, policy, 5, '', now(), now(), CASE id % 3 WHEN 0 THEN now() END
+              FROM accounts, unnest(ARRAY['purge', 'counter_only']) AS policy WHERE id % 3 < 2
+        """
+        connection.execute(text(aside))
+    return policies
+
+
+@pytest.mark.parametrize("name", PolicyName)
+@pytest.mark.parametrize("planned", [False, True])
+def test_as_many_are_counted_as_are_due(engine, some_late, name, planned):
+    before, cutoff = (Cutoff.of(some_late, name, now) for now in (EARLIER, NOW))
+    with engine.connect() as connection:
+        if planned:
+            sweep = a_sweep(connection, cutoff, NOW)
+            plan_some = text("INSERT INTO planned_accounts SELECT :sweep, id FROM accounts WHERE id % 5 < 3")
+            connection.execute(plan_some, {"sweep": sweep})
+            cutoff = replace(cutoff, plan_of=sweep)
+        rows = connection.execute(due(cutoff, now=NOW)).all()
+        newly = connection.execute(due_since(cutoff, before, now=NOW)).all()
+        assert 0 < len(newly) < len(rows)
+        assert connection.scalar(count_due(cutoff, now=NOW)) == len(rows)
+        assert connection.scalar(count_due(cutoff, now=NOW, since=before)) == len(newly)
+        for most in range(len(rows) + 3):
+            assert connection.scalar(count_due(cutoff, now=NOW, most=most)) == min(most, len(rows))
+        late = len(rows) - len(newly), min(row.event_at for row in rows)
+        assert connection.execute(count_late(cutoff, tick=before, now=NOW)).one() == (len(rows), *late)
+        nobody = replace(cutoff, at=datetime.min.replace(tzinfo=UTC))
+        assert connection.execute(count_late(nobody, tick=before, now=NOW)).one() == (0, 0, None)
+        connection.rollback()
 
 
 def test_explain_and_sql_agree_about_every_kind_of_account(engine, every_kind):
