@@ -67,6 +67,7 @@ def _alembic() -> Config:
     return config
 
 
+@cache
 def head_revision() -> str:
     """Return the revision of the schema this program is written for."""
     head = ScriptDirectory.from_config(_alembic()).get_current_head()
