@@ -16,6 +16,7 @@ from models.errors import (
     TooLongError,
 )
 from models.proof import Head
+from tasks.courtesy import Courtesy
 from tasks.hash_partitions import acts_by_partition
 from tasks.rules.cutoff import Cutoff
 from tasks.rules.steps import steps
@@ -82,6 +83,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
     place: Place | None = None,
     examine: Check | None = None,
     check: Check | None = None,
+    courtesy: Courtesy | None = None,
 ) -> Batch | None:
     """Act on the oldest due accounts from `place` on, up to `limit`, and log each, in one transaction.
 
@@ -95,6 +97,7 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         place: as of `act`.
         examine: as of `act`.
         check: the same once the receipt is chained.
+        courtesy: what it does for others at work; None where it need not.
 
     Returns:
         What was done, or None where another drain is on this lane.
@@ -107,13 +110,22 @@ def run_batch(  # noqa: PLR0913 - a batch is told all that it is
         StatementError: the database refused to look for accounts.
         SweepStoppedError: the sweep may not go on; nothing was done.
     """
-    known = Known()
+    known, courtesy = Known(), courtesy or Courtesy(is_due=False)
     try:
         with transaction(engine, statement=TOGETHER if limit > 1 else ALONE) as connection:
             if not connection.scalar(take_lane(sweep_id, lane)):
                 return None
+            courtesy.wait_for_turn(connection)
             done = act(
-                connection, policy, cutoff, sweep_id=sweep_id, limit=limit, place=place, examine=examine, known=known
+                connection,
+                policy,
+                cutoff,
+                sweep_id=sweep_id,
+                limit=limit,
+                place=place,
+                examine=examine,
+                known=known,
+                between=courtesy.breathe,
             )
             if check is not None and done.receipt_id is not None:
                 check(connection, done.receipt_id)
@@ -137,6 +149,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
     place: Place | None = None,
     examine: Check | None,
     known: Known,
+    between: Callable[[], None] = lambda: None,
 ) -> Batch:
     """Claim the oldest due accounts from `place` on, act on those still due, log, seal, in the caller's transaction.
 
@@ -150,6 +163,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
         examine: looks at what was done, given its receipt's number, before anybody waits for this batch. What it
             raises undoes the batch.
         known: is told how far one has come.
+        between: is called between two statements, up to the seal, which others wait for.
 
     Raises:
         SweepStoppedError: the sweep may not go on; the transaction has to be rolled back.
@@ -160,6 +174,7 @@ def act(  # noqa: PLR0913 - as `run_batch`
     accounts, known.claimed, dates, event_at, account_id = connection.execute(claim(cutoff), asked).one()
     if known.claimed is None:
         return Batch()
+    between()
     starts, dues = steps(policy, dates or ())
     acting = ACTING[cutoff.policy](cutoff, sweep_id, partitioned=partitioned)
     acted = connection.execute(acting, {"claimed": known.claimed, "starts": starts, "dues": dues}).one_or_none()
@@ -167,6 +182,8 @@ def act(  # noqa: PLR0913 - as `run_batch`
         return Batch(accounts, place=(event_at, account_id))
     known.receipt_id = acted.receipt_id
     if examine is not None:
+        between()
         examine(connection, acted.receipt_id)
+    between()
     head = seal(connection, acted, sweep_id=sweep_id, policy=policy)
     return Batch(accounts, acted.accounts, acted.receipt_id, head, (event_at, account_id))

@@ -152,7 +152,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         limit = min(limit, runtime.limits.canary_accounts)
     overtime, place = False, None
     while ours and ((overtime and not runtime.is_stopping()) or not time_is_up()):
-        began = monotonic()
+        began, courtesy = monotonic(), pace.courtesy()
         try:
             with runtime.span("batch", sweep=current.id, lane=lane, policy=current.policy) as tell:
                 batch = run_batch(
@@ -165,6 +165,7 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
                     place=place,
                     examine=None if is_canary else examine,
                     check=_canary_check(runtime) if is_canary else None,
+                    courtesy=courtesy,
                 )
                 if batch is not None:
                     tell(accounts=batch.accounts, receipt=batch.receipt_id or 0)
@@ -185,11 +186,12 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
             place = None  # once more: somebody that this lane has passed by may be due by now
             continue
         place = batch.place
-        seconds = monotonic() - began
+        seconds = monotonic() - began - courtesy.seconds
         _tell(task, current, lane, batch, seconds)
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)
+        courtesy.breathe()
         rested = pace.rest(seconds, take_lane(current.id, lane), runtime.is_stopping)
         ours = rested is not None and _let_catch_up(runtime, current.id, lane, time_is_up)
         limit = next_accounts(batch.claimed, seconds, most=runtime.batch_accounts, alone=pace.alone)

@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from sqlalchemy import Connection, Engine, Select
 
 from models import PolicyName
+from tasks.courtesy import Courtesy
 from tasks.rules.batch_size import first_accounts
 from tasks.rules.pace import GLANCES, MOST_SECONDS, Signs, catches_up, is_alone, met, rest, smoothed
 from tasks.statements.pace import look_around
@@ -90,6 +91,10 @@ class Pace:
     def remember(self, policy: PolicyName, accounts: int) -> None:
         """Note how many accounts the next batch would take, as a drain ends without an error."""
         self._fitting[policy, self.alone] = (monotonic(), accounts)
+
+    def courtesy(self) -> Courtesy:
+        """Return what a batch is to do for others while it is under way, by what was seen last."""
+        return Courtesy(is_due=bool(self._most) and not self.alone)
 
     def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:
         """Rest after a batch that took so many seconds, unless the worker is to stop.

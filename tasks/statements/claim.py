@@ -26,10 +26,11 @@ from tasks.rules.cutoff import Cutoff
 from tasks.statements.among import among
 from tasks.statements.due import due_at_or_after
 
-__all__ = ["await_lane", "await_unseen", "claim", "is_claimed", "keep_pauses_out", "take_lane"]
+__all__ = ["await_lane", "await_unseen", "claim", "is_claimed", "keep_pauses_out", "take_lane", "take_turn"]
 
 # By policy: lanes of no sweep, for sweeps are numbered from 1, below those that erasers of files have, from 0.
 UNSEEN = {PolicyName.PURGE: -2, PolicyName.COUNTER_ONLY: -3}
+TURN = -4
 
 
 @lru_cache(maxsize=8)
@@ -81,6 +82,11 @@ def take_lane(sweep_id: int, lane: int) -> Select[bool]:
     at work, nor being committed.
     """
     return select(func.pg_try_advisory_xact_lock(cast(sweep_id, Integer), cast(lane, Integer)))
+
+
+def take_turn() -> Select[bool]:
+    """Take the turn to act beside others until the transaction ends, one for all sweeps; says whether it was free."""
+    return take_lane(0, TURN)
 
 
 def await_lane(sweep_id: int, lane: int) -> Select[str]:

@@ -18,6 +18,7 @@ from sweeping import closable
 
 from models import PolicyName, Receipt
 from models.errors import Unavailable
+from tasks.courtesy import Courtesy
 from tasks.rules.pace import BEHIND_BYTES, MOST_SECONDS, Signs
 from tasks.statements.claim import take_lane
 from tasks.statements.pace import look_around
@@ -211,6 +212,72 @@ def test_a_drain_goes_on_with_batches_as_large_as_the_last_one_came_to(by_hand, 
         sizes = connection.scalars(select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id))
         assert sizes.all() == [1, 2, 4, 8, 16, 32]
     assert drains > 1
+
+
+def test_only_beside_others_a_batch_lets_them_go_first(by_hand, somebody):
+    pace, heedless = by_hand().runtime.pace, by_hand(rest_multiple=0).runtime.pace
+    taken = []
+    for others in (False, True):
+        if others:
+            somebody().execute(WRITING)
+        for each in (pace, heedless):
+            each.begin(lambda: True)
+            courtesy = each.courtesy()
+            courtesy.breathe()
+            taken.append(courtesy.seconds > 0)
+    assert taken == [False, False, True, False]
+
+
+def test_nobody_waits_for_a_batch_that_lets_others_go_first(by_hand, somebody, engine, database_url, monkeypatch):
+    hand = by_hand(drains=1, rest_multiple=0.01)
+    number = running_sweep(hand, engine, accounts=7)
+    somebody().execute(WRITING)
+    under_way, turns = [], []
+
+    class Looking(Courtesy):
+        # So long that a batch fits only without it, and the next one takes twice as many.
+        seconds = 1000
+
+        def __init__(self):
+            pass
+
+        def wait_for_turn(self, connection):
+            turns.append(1)
+
+        def breathe(self):
+            looking.execute("SELECT 1 FROM sweeps, chain_heads WHERE sweeps.id = %s FOR UPDATE NOWAIT", (number,))
+            under_way.append(looking.execute(RESTING).fetchone()[1])
+
+    monkeypatch.setattr("tasks.rules.batch_size.BESIDE_OTHERS_SECONDS", 0.002)
+    monkeypatch.setattr(hand.runtime.pace, "courtesy", Looking)
+    with psycopg.connect(database_url, autocommit=True) as looking:
+        while hand.row(number).accounts < 7:
+            hand.do("drain", number, 0)
+    with engine.connect() as connection:
+        sizes = connection.scalars(select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id))
+        assert sizes.all() == [1, 2, 4]
+    assert len(turns) >= 3
+    # Once it has claimed, acted, and examined; and before one looks around.
+    assert under_way == [1, 1, 1, 0] * 3
+
+
+def test_beside_others_one_batch_is_under_way_at_a_time_and_whoever_hangs_is_not_waited_for(engine, monkeypatch):
+    with engine.begin() as first, engine.begin() as second, engine.begin() as heedless:
+        Courtesy(is_due=True).wait_for_turn(first)
+        Courtesy(is_due=False).wait_for_turn(heedless)
+        waiting, breaths = Courtesy(is_due=True), []
+
+        def breathe():
+            breaths.append(1)
+            first.rollback()
+
+        monkeypatch.setattr(waiting, "breathe", breathe)
+        waiting.wait_for_turn(second)
+        assert breaths == [1]
+        late = Courtesy(is_due=True)
+        monkeypatch.setattr("tasks.courtesy.TURN_SECONDS", 0.05)
+        late.wait_for_turn(heedless)
+        assert late.seconds > 0
 
 
 def test_a_batch_that_found_few_says_nothing_of_more(by_hand, engine, monkeypatch):
