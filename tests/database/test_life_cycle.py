@@ -103,7 +103,9 @@ FAULTS = {
     ],
     "the window is a day longer for people alone": [(calendar.window_closes, "days + 1", "days + 2")],
     "the window is a day shorter for the worker alone": [(calendar.window_cutoff, "days=days", "days=days - 1")],
-    "a window that begins at midnight is a day shorter": [(due._reached, "event_at < cutoff", "event_at <= cutoff")],
+    "a window that begins at midnight is a day shorter": [
+        (due._has_reached, "event_at < cutoff", "event_at <= cutoff")
+    ],
     "the years count from the day of the event": [
         (calendar.first_day_counted, "return day + ONE_DAY", "return day"),
     ],
@@ -139,11 +141,11 @@ FAULTS = {
     "nothing is ever on hold": [(due._hold, "Hold.account_id == Account.id", "Hold.account_id < 0")],
     "a hold is for ever": [(due._hold, ", *which", "")],
     "an anomaly of the account is purged": [
-        (due._candidates, "or_(*account_anomalies(now).values()).is_not(True),", "")
+        (due._candidates, "or_(*account_anomalies(now).values()).is_not(True)", "")
     ],
-    "an anomaly of the job seeking is moved": [(due._candidates, "*job_seeking_anomalies(now).values(),", "")],
+    "an anomaly of the job seeking is moved": [(due._reached, "*job_seeking_anomalies(now).values(),", "")],
     "closing a window goes before the purge": [
-        (due._candidates, "JobSeeking.invalidated_at <= cutoff.purge_at", "Account.id < 0")
+        (due._reached, "JobSeeking.invalidated_at <= cutoff.purge_at", "Account.id < 0")
     ],
     "closing a window keeps the address": [
         (counter_only._moved, "**WITHOUT_CREDENTIALS", "**{**WITHOUT_CREDENTIALS, 'email': Account.email}")
