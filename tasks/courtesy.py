@@ -9,8 +9,8 @@ from tasks.statements.claim import take_turn
 __all__ = ["Courtesy"]
 
 BREATH_SECONDS = 0.02
-# Whoever has the turn for longer has a giant account, or hangs; that one is not waited for.
-TURN_SECONDS = 2.0
+# Whoever has the turn for longer is no small batch, but a giant account, or hangs; that one is not waited for.
+TURN_SECONDS = 0.5
 
 
 class Courtesy:
@@ -31,10 +31,16 @@ class Courtesy:
         self.seconds = 0.0
 
     def wait_for_turn(self, connection: Connection) -> None:
-        """Wait until no other batch that is courteous is under way; the turn ends with the transaction."""
-        ends = monotonic() + TURN_SECONDS
-        while self._is_due and not connection.scalar(take_turn()) and monotonic() < ends:
-            self.breathe()
+        """Wait, for a while at most, until no other courteous batch is under way; the turn ends with the transaction.
+
+        To be asked before anything is locked.
+        """
+        if not self._is_due:
+            return
+        began = monotonic()
+        while not connection.scalar(take_turn()) and monotonic() - began < TURN_SECONDS:
+            sleep(BREATH_SECONDS)
+        self.seconds += monotonic() - began
 
     def breathe(self) -> None:
         """Let others go first for a moment."""

@@ -191,7 +191,6 @@ def _run_batches(task: RetentionTask, current: Row[Any], cutoff: Cutoff, lane: i
         if is_canary and batch.accounts:
             is_canary = False
             _let_others_start(task, current.id)
-        courtesy.breathe()
         rested = pace.rest(seconds, take_lane(current.id, lane), runtime.is_stopping)
         ours = rested is not None and _let_catch_up(runtime, current.id, lane, time_is_up)
         limit = next_accounts(batch.claimed, seconds, most=runtime.batch_accounts, alone=pace.alone)

@@ -94,7 +94,7 @@ class Pace:
 
     def courtesy(self) -> Courtesy:
         """Return what a batch is to do for others while it is under way, by what was seen last."""
-        return Courtesy(is_due=bool(self._most) and not self.alone)
+        return Courtesy(is_due=bool(self._most) and not is_alone(self._busy or 0))
 
     def rest(self, seconds: float, lane: Select[bool], is_stopping: Callable[[], bool] = lambda: False) -> float | None:
         """Rest after a batch that took so many seconds, unless the worker is to stop.
@@ -110,6 +110,7 @@ class Pace:
         with transaction(self._engine, statement=PATIENCE) as connection:
             if not connection.scalar(lane):
                 return None
+            self.courtesy().breathe()
             before, signs = self._before, self._look(connection)
             self._take_in(smoothed(self._busy, signs))
             before = before or signs

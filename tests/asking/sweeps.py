@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from filled import DUE, Filled
 from sweeping import closable, purgeable
@@ -15,6 +16,7 @@ from models import PolicyName
 from models.errors import StatementError
 from tasks import control, pauses
 from tasks.finish import give_up
+from tasks.pace import Pace
 from tasks.reconcile import reconcile
 from tasks.resolve import resolve_batch
 from worker.settings import Settings
@@ -120,6 +122,17 @@ def a_sweep_rests_in_quiet_hours(filled: Filled) -> None:
     assert filled.hand.carry_out(number).status == "done"
 
 
+def a_sweep_has_others_beside_it(filled: Filled) -> None:
+    """Drain while somebody else has written something."""
+    number = _running(filled, PolicyName.PURGE)
+    pace = Pace(filled.here.engine, most=0.01, lanes=1)
+    with psycopg.connect(filled.here.addresses.database_url) as other, _changed(filled, pace=pace):
+        other.execute("INSERT INTO accounts (registration) VALUES ('online')")
+        filled.hand.do("drain", number, 0)
+        other.rollback()
+    assert filled.hand.carry_out(number).status == "done"
+
+
 def a_sweep_is_stopped_between_batches(filled: Filled) -> None:
     """Pause its policy behind its back: it passes its gates again."""
     number = _running(filled, PolicyName.PURGE)
@@ -145,6 +158,7 @@ SCENARIOS = (
     an_account_is_set_aside,
     a_sweep_meets_errors,
     a_sweep_rests_in_quiet_hours,
+    a_sweep_has_others_beside_it,
     a_sweep_is_stopped_between_batches,
     a_sweep_is_given_up,
 )

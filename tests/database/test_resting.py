@@ -232,7 +232,7 @@ def test_nobody_waits_for_a_batch_that_lets_others_go_first(by_hand, somebody, e
     hand = by_hand(drains=1, rest_multiple=0.01)
     number = running_sweep(hand, engine, accounts=7)
     somebody().execute(WRITING)
-    under_way, turns = [], []
+    under_way, waiting = [], []
 
     class Looking(Courtesy):
         # So long that a batch fits only without it, and the next one takes twice as many.
@@ -242,7 +242,8 @@ def test_nobody_waits_for_a_batch_that_lets_others_go_first(by_hand, somebody, e
             pass
 
         def wait_for_turn(self, connection):
-            turns.append(1)
+            assert connection.in_transaction()
+            waiting.append(looking.execute(RESTING).fetchone()[1])
 
         def breathe(self):
             looking.execute("SELECT 1 FROM sweeps, chain_heads WHERE sweeps.id = %s FOR UPDATE NOWAIT", (number,))
@@ -256,28 +257,29 @@ def test_nobody_waits_for_a_batch_that_lets_others_go_first(by_hand, somebody, e
     with engine.connect() as connection:
         sizes = connection.scalars(select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id))
         assert sizes.all() == [1, 2, 4]
-    assert len(turns) >= 3
+    # Whoever waits for their turn has nothing yet that others wait for. The last one found nobody.
+    assert waiting[:3] == [0] * 3
     # Once it has claimed, acted, and examined; and before one looks around.
     assert under_way == [1, 1, 1, 0] * 3
 
 
 def test_beside_others_one_batch_is_under_way_at_a_time_and_whoever_hangs_is_not_waited_for(engine, monkeypatch):
-    with engine.begin() as first, engine.begin() as second, engine.begin() as heedless:
-        Courtesy(is_due=True).wait_for_turn(first)
-        Courtesy(is_due=False).wait_for_turn(heedless)
-        waiting, breaths = Courtesy(is_due=True), []
+    monkeypatch.setattr("tasks.courtesy.TURN_SECONDS", 0.05)
+    Courtesy(is_due=False).wait_for_turn(None)
+    with engine.connect() as first, engine.connect() as second:
+        for each in (first, second):
+            (hanging := Courtesy(is_due=True)).wait_for_turn(each)
+        assert hanging.seconds > 0.05
+        monkeypatch.setattr("tasks.courtesy.TURN_SECONDS", 1000)
+        breaths = []
 
-        def breathe():
-            breaths.append(1)
+        def end(seconds):
+            breaths.append(seconds)
             first.rollback()
 
-        monkeypatch.setattr(waiting, "breathe", breathe)
-        waiting.wait_for_turn(second)
-        assert breaths == [1]
-        late = Courtesy(is_due=True)
-        monkeypatch.setattr("tasks.courtesy.TURN_SECONDS", 0.05)
-        late.wait_for_turn(heedless)
-        assert late.seconds > 0
+        monkeypatch.setattr("tasks.courtesy.sleep", end)
+        Courtesy(is_due=True).wait_for_turn(second)
+        assert len(breaths) == 1
 
 
 def test_a_batch_that_found_few_says_nothing_of_more(by_hand, engine, monkeypatch):

@@ -83,7 +83,7 @@ class Families:
         self.broken = _gauge("chain_broken", "1 since a verification found a break, until the whole log is in order.")
         self.years_ahead = _gauge("log_years_ahead", "Years to come for which the log has its partitions.")
         self.seconds = HistogramMetricFamily(
-            "retention_batch_seconds", "How long batches took, until they were chained."
+            "retention_batch_seconds", "How long batches took until they were chained, letting others go first."
         )
 
     def __iter__(self) -> Iterator[Metric]:
