@@ -89,11 +89,11 @@ def _hold(*which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def set_aside(policy: PolicyName) -> ColumnElement[bool]:
     """Return the condition that the account is in quarantine: the database would not let this policy act on it."""
-    return exists().where(
-        Quarantine.account_id == Account.id,
-        Quarantine.policy == policy.value,
-        Quarantine.set_aside_at.is_not(None),
-    )
+    return exists().where(Quarantine.account_id == Account.id, _is_set_aside(policy))
+
+
+def _is_set_aside(policy: PolicyName) -> ColumnElement[bool]:
+    return and_(Quarantine.policy == policy.value, Quarantine.set_aside_at.is_not(None))
 
 
 def due(cutoff: Cutoff, *, now: Instantish) -> Select[int, datetime]:
@@ -167,8 +167,7 @@ def count_held(cutoff: Cutoff, *, now: Instantish) -> Select[int]:
 
     Of who has a hold, and not of who would be due: holds are few.
     """
-    holding = select(Hold.account_id).where(is_unreleased(now))
-    return _count(_candidates(cutoff, now).where(Account.id.in_(holding)))
+    return _count(_candidates(cutoff, now).where(Account.id.in_(_who_is_held(now))))
 
 
 def count_holds(*, now: Instantish) -> Select[int]:
@@ -204,7 +203,7 @@ def count_anomalies(*, now: Instantish) -> Select[str, int]:
 def count_anomalous(*, now: Instantish) -> Select[int]:
     """Count accounts with at least one anomaly: one row, one number."""
     ids = union(
-        *(select(Account.id).where(condition) for condition in account_anomalies(now).values()),
+        *_who_is_odd(now),
         *(select(JobSeeking.account_id).where(condition) for condition in job_seeking_anomalies(now).values()),
     ).subquery()
     return select(func.count()).select_from(ids)
@@ -247,14 +246,21 @@ def _reached(cutoff: Cutoff, now: Instantish) -> Select[int, datetime]:
 
 def _kept_back(rows: Select[int, datetime], policy: PolicyName, now: Instantish) -> Subquery:
     """Return those of `_reached` that are not due, each for something rare, by which they are looked up."""
-    rare = union(
-        select(Hold.account_id).where(is_unreleased(now)),
-        select(Quarantine.account_id).where(Quarantine.policy == policy.value, Quarantine.set_aside_at.is_not(None)),
-        # Who is to be moved has withdrawn on a day that is known and past, which is none of these.
-        *(select(Account.id).where(odd) for odd in account_anomalies(now).values() if policy == PolicyName.PURGE),
-    )
+    rare = [_who_is_held(now), select(Quarantine.account_id).where(_is_set_aside(policy))]
+    # Who is to be moved has withdrawn on a day that is known and past, and is none of these.
+    if policy == PolicyName.PURGE:
+        rare += _who_is_odd(now)
     number, _ = rows.selected_columns
-    return rows.order_by(None).where(number.in_(rare)).subquery()
+    return rows.order_by(None).where(number.in_(union(*rare))).subquery()
+
+
+def _who_is_held(now: Instantish) -> Select[int]:
+    return select(Hold.account_id).where(is_unreleased(now))
+
+
+def _who_is_odd(now: Instantish) -> list[Select[int]]:
+    """Return a statement for each anomaly of an account's own row: who shows it."""
+    return [select(Account.id).where(condition) for condition in account_anomalies(now).values()]
 
 
 def _since(rows: Select[int, datetime], since: Cutoff | None) -> Select[int, datetime]:
