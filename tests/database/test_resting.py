@@ -80,6 +80,13 @@ def running_sweep(hand, engine, *, accounts):
     return number
 
 
+def batch_sizes(engine, number):
+    """How many accounts each batch of a sweep has had, one after another."""
+    with engine.connect() as connection:
+        sizes = select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id)
+        return connection.scalars(sizes).all()
+
+
 def test_whoever_only_is_connected_is_not_at_work(look, somebody):
     somebody().execute("SELECT 1").connection.commit()
     seen = look()
@@ -208,9 +215,7 @@ def test_a_drain_goes_on_with_batches_as_large_as_the_last_one_came_to(by_hand, 
     while hand.row(number).accounts < 63:
         hand.do("drain", number, 0)
         drains += 1
-    with engine.connect() as connection:
-        sizes = connection.scalars(select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id))
-        assert sizes.all() == [1, 2, 4, 8, 16, 32]
+    assert batch_sizes(engine, number) == [1, 2, 4, 8, 16, 32]
     assert drains > 1
 
 
@@ -254,9 +259,7 @@ def test_nobody_waits_for_a_batch_that_lets_others_go_first(by_hand, somebody, e
     with psycopg.connect(database_url, autocommit=True) as looking:
         while hand.row(number).accounts < 7:
             hand.do("drain", number, 0)
-    with engine.connect() as connection:
-        sizes = connection.scalars(select(Receipt.accounts).where(Receipt.sweep_id == number).order_by(Receipt.id))
-        assert sizes.all() == [1, 2, 4]
+    assert batch_sizes(engine, number) == [1, 2, 4]
     # Whoever waits for their turn has nothing yet that others wait for. The last one found nobody.
     assert waiting[:3] == [0] * 3
     # Once it has claimed, acted, and examined; and before one looks around.
